@@ -17,8 +17,10 @@ ES_VERSION ?= $(ES_DEFAULT_VERSION)
 export ES_VERSION ES_JAVA_HOME
 ifeq ($(ES_VERSION),$(ES_DEFAULT_VERSION))
 TESTS ?=
+NEEDS := --needs chromium
 else
 TESTS ?= unittest_/conformance
+NEEDS :=
 endif
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -56,7 +58,7 @@ run: .venv/.run
 	$(PY) main.py serve
 
 test: .venv/.dev
-	$(PY) dev/stores.py run -- $(PY) -m pytest $(TESTS) $(PYTEST_ARGS)
+	$(PY) -m dev.stores run $(NEEDS) -- $(PY) -m pytest $(TESTS) $(PYTEST_ARGS)
 
 check: .venv/.dev
 	.venv/bin/ruff check .
@@ -64,7 +66,7 @@ check: .venv/.dev
 	.venv/bin/mypy .
 
 bench: .venv/.dev
-	$(PY) dev/stores.py run -- $(PY) -m bench $(BENCH_ARGS)
+	$(PY) -m dev.stores run --needs wrk -- $(PY) -m bench $(BENCH_ARGS)
 
 demo: .venv/.run
 	$(PY) main.py demo $(DEMO_ARGS)

@@ -1,8 +1,8 @@
 """What every test shares: the real stores' addresses and the folder of real data.
 
-`make test` starts the stores and sets HOSTMONITOR_TEST_ES_URL and HOSTMONITOR_TEST_INFLUX_URL. A test that asks for
-one without it fails and says how to get one; no test is skipped. A test that asks for `test_data` is collected only
-where HOSTMONITOR_TEST_DATA names the folder (`.ci/run` sets it).
+`make test` starts the stores and sets HOSTMONITOR_TEST_ES_URL and HOSTMONITOR_TEST_INFLUX_URL. A test that asks
+for one without it fails and says how to get one; no test is skipped. A test that asks for `test_data` is collected
+only where HOSTMONITOR_TEST_DATA names the folder (`.ci/run` sets it).
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-REMEDY = "run `make test`, or `python dev/stores.py start` and then `eval $(python dev/stores.py env)`"
+REMEDY = "run `make test`, or `python -m dev.stores start` and then `eval $(python -m dev.stores env)`"
 
 
 def _store(variable: str, probe: str) -> str:
