@@ -1,0 +1,83 @@
+"""What travels with one request: who asks, until when, within which limits, and what was noticed on the way."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from libs.errors import DeadlineError
+
+request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
+traceparent_var: ContextVar[str] = ContextVar("traceparent", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may cost at the most. `memory_mb` bounds the local engine (DuckDB)."""
+
+    timeout_seconds: float = 30.0
+    rows_fetched: int = 1_000_000
+    groups: int = 100_000
+    memory_mb: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling; `name` is what the logs show."""
+
+    name: str = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Warning_:
+    """Something the caller should know about an answer that is right all the same."""
+
+    code: str
+    message: str
+    source: str | None = None
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """One row of `meta.sources`."""
+
+    source: str
+    took_ms: float = 0.0
+    rows: int = 0
+    status: str = "ok"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Made once a request by the HTTP side, handed down the whole walk.
+
+    `deadline` is in seconds of `time.monotonic()`; `now_ns` the one instant that `now` means, in nanoseconds since 1970.
+    """
+
+    id: str = "-"
+    traceparent: str = ""
+    principal: Principal = field(default_factory=Principal)
+    limits: Limits = field(default_factory=Limits)
+    deadline: float = field(default_factory=lambda: time.monotonic() + 30.0)
+    now_ns: int = field(default_factory=time.time_ns)
+    partial_allowed: bool = False
+    exact: bool = False
+    warnings: list[Warning_] = field(default_factory=list)
+    sources: list[SourceReport] = field(default_factory=list)
+    partial: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def remaining(self, source: str | None = None) -> float:
+        """Seconds left, more than 0. Raises DeadlineError when there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            where = f" of {source!r}" if source else ""
+            raise DeadlineError(f"The deadline passed before the answer{where} was there.", source=source)
+        return left
+
+    def warn(self, code: str, message: str, source: str | None = None) -> None:
+        """Adds a warning to the answer, once."""
+        warning = Warning_(code, message, source)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
