@@ -156,6 +156,8 @@ def main() -> int:
     except (StoreError, MissingProgramError) as error:
         print(f"stores: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

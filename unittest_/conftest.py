@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dev import machine
+
 REMEDY = "run `make test`, or `python -m dev.stores start` and then `eval $(python -m dev.stores env)`"
 
 
@@ -45,6 +47,15 @@ def test_data() -> Path:
     path = Path(os.environ["HOSTMONITOR_TEST_DATA"])
     if not path.is_dir():
         pytest.fail(f"HOSTMONITOR_TEST_DATA={path} is no folder", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium that playwright drives."""
+    path = machine.find("chromium")
+    if path is None:
+        pytest.fail("no Chromium: run `make test`, which installs Debian's as root", pytrace=False)
     return path
 
 
