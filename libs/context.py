@@ -30,7 +30,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class Notice:
     """Something the caller should know about an answer that is right all the same."""
 
     code: str
@@ -63,7 +63,7 @@ class RequestContext:
     now_ns: int = field(default_factory=time.time_ns)
     partial_allowed: bool = False
     exact: bool = False
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
     partial: bool = False
     timings: dict[str, float] = field(default_factory=dict)
@@ -78,6 +78,6 @@ class RequestContext:
 
     def warn(self, code: str, message: str, source: str | None = None) -> None:
         """Adds a warning to the answer, once."""
-        warning = Warning_(code, message, source)
+        warning = Notice(code, message, source)
         if warning not in self.warnings:
             self.warnings.append(warning)

@@ -79,7 +79,9 @@ class Batch:
         return list(zip(*self.columns, strict=True)) if self.columns else [()] * self.length
 
     def slice(self, start: int, stop: int) -> Batch:
-        return Batch(self.schema, [column[start:stop] for column in self.columns], max(0, min(stop, self.length) - start))
+        return Batch(
+            self.schema, [column[start:stop] for column in self.columns], max(0, min(stop, self.length) - start)
+        )
 
 
 @dataclass(frozen=True, slots=True)

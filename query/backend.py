@@ -247,7 +247,9 @@ class SeriesStore(Backend, Protocol):
         """Raises NotFoundError (DATABASE_UNKNOWN), RequestError (VALUE_INVALID with a pointer; then nothing is written)."""
         ...
 
-    async def write_lines(self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext) -> WriteReport:
+    async def write_lines(
+        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext
+    ) -> WriteReport:
         """Line protocol as it came, checked to hold points of `measurement` alone. `precision`: ns u ms s m h."""
         ...
 

@@ -7,7 +7,8 @@ an operand that no value of the type can equal is gone (`Or(())` is false, `And(
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Literal
 
 from libs.result import Type
@@ -33,7 +34,7 @@ class Compare:
     op: Op
     value: Operand
     type: Type | None = None
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ def open_backend(folder: str, config: InstanceConfig) -> Backend:
     except ModuleNotFoundError as error:
         if error.name != f"query.{folder}":
             raise
-        raise ConfigError(f"Instance {config.name!r} names the backend {folder!r}, but there is no query/{folder}/.") from error
+        raise ConfigError(
+            f"Instance {config.name!r} names the backend {folder!r}, but there is no query/{folder}/."
+        ) from error
     backend: Backend = module.open_backend(config)
     return backend
 
@@ -34,7 +36,9 @@ class QueryFactory:
             return self.backends[name]
         except KeyError:
             known = ", ".join(sorted(self.backends))
-            raise NotFoundError(f"There is no instance {name!r}.", code="SOURCE_UNKNOWN", hint=f"one of: {known}") from None
+            raise NotFoundError(
+                f"There is no instance {name!r}.", code="SOURCE_UNKNOWN", hint=f"one of: {known}"
+            ) from None
 
     def compile(self, plan: Plan) -> dict[Scan, Query]:
         """One query a scan. Pure."""

@@ -9,7 +9,8 @@ A `Scan` absorbs what is pushed down to its store, so its own `where`, `group`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Literal, assert_never
 
 from libs.result import Type, Unit
@@ -28,7 +29,7 @@ class FieldKey:
     """A key of `group_by`; the output has the field's name. A multi-valued field makes a row count in each value's group."""
 
     field: str
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -48,7 +49,7 @@ class BucketKey:
     name: str
     tz: str = "UTC"
     unit: Unit = "ns"
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 Key = FieldKey | BucketKey
@@ -69,7 +70,7 @@ class Aggregation:
     where: Predicate | None = None
     type: Type | None = None
     time: str | None = None
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Order:
 
     field: str
     descending: bool = False
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Scan:
     order: tuple[Order, ...] = ()
     limit: int | None = None
     bounds: Bounds | None = None
-    table: Table | None = field(default=None, compare=False)
+    table: Table | None = member(default=None, compare=False)
 
     def typed(self, name: str) -> Field:
         """The bound field of that name. Only for bound scans."""
@@ -126,7 +127,7 @@ class Merge:
     """The rows of inputs of one schema (parts of a pattern that type a used field differently), under widened types."""
 
     inputs: tuple[Plan, ...]
-    table: Table = field(compare=False)
+    table: Table = member(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ class Aggregate:
 @dataclass(frozen=True, slots=True)
 class Fill:
     """Adds the absent buckets of each seen combination of `keys` (all of them but the bucket) within `start`..`end`
-    (nanoseconds, half open), as aggregates of nothing (counts 0, the others null), then replaces every null of the aggregate columns `values` by `mode`."""
+    (nanoseconds, half open), as aggregates of nothing (`counts` are 0, the others null), then replaces every null of the
+    aggregate columns `values` as `mode` says."""
 
     input: Plan
     mode: FillMode
@@ -163,7 +165,7 @@ class Output:
 
     name: str
     expression: Arithmetic | None = None
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ pointers into the body, for the errors that binding finds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 
 from query.catalog import SourceRef
 from query.expr import Arithmetic, Predicate
@@ -20,13 +21,13 @@ class TimeRange:
     start: str | None = None
     end: str | None = None
     field: str | None = None
-    at: str = field(default="/time_range", compare=False)
+    at: str = member(default="/time_range", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectField:
     name: str
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class SelectExpression:
     name: str
     expression: Arithmetic
     text: str = ""
-    at: str = field(default="", compare=False)
+    at: str = member(default="", compare=False)
 
 
 SelectItem = SelectField | Aggregation | SelectExpression
@@ -46,7 +47,7 @@ SelectItem = SelectField | Aggregation | SelectExpression
 class FillClause:
     mode: FillMode
     value: float | int | None = None
-    at: str = field(default="/fill", compare=False)
+    at: str = member(default="/fill", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Question:
     fill: FillClause | None = None
     order_by: tuple[Order, ...] = ()
     limit: int | None = None
-    options: Options = Options()
-    at: str = field(default="", compare=False)
+    options: Options = member(default_factory=Options)
+    at: str = member(default="", compare=False)
 
     @property
     def grouped(self) -> bool:
