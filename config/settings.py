@@ -1,0 +1,162 @@
+"""The service's settings, typed; docs/settings.md lists them. config/load.py reads them."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.instances import DEFAULT_KINDS, EMBEDDED, InstanceSettings, StoreUrl, http_url, instance_name
+from libs.errors import ConfigError
+
+MEBIBYTE = 1024 * 1024
+
+
+def _public_url(value: str | None) -> str | None:
+    return http_url(value) if value else None
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+class LimitsSettings(BaseModel):
+    """What one query or request may cost at the most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_seconds: float = Field(default=30, gt=0, le=3600, description="The deadline of a query.")
+    rows_fetched: int = Field(default=1_000_000, ge=1, description="Rows that one query fetches from its stores.")
+    groups: int = Field(default=100_000, ge=1, description="Groups that one query makes.")
+    memory_mb: int = Field(default=256, ge=32, description="Memory of the local engine (DuckDB), in MiB.")
+    body_bytes: int = Field(default=2 * MEBIBYTE, ge=1024, description="A request's body.")
+    ingest_bytes: int = Field(
+        default=64 * MEBIBYTE, ge=1024, description="The body of `docs` and `points`, also once inflated."
+    )
+    threads: int = Field(default=2, ge=1, le=64, description="Threads of the local engine's pool.")
+    catalog_seconds: float = Field(default=5, ge=0, le=3600, description="How long a store's catalogue is cached.")
+
+
+class PoolSettings(BaseModel):
+    """The connections to one remote store."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connections: int = Field(default=100, ge=1, le=10_000, description="Connections to one instance at a time.")
+    connect_seconds: float = Field(default=5, gt=0, le=300, description="The deadline to open a connection.")
+    idle_seconds: float = Field(default=30, gt=0, le=3600, description="How long an idle connection is kept.")
+
+
+class ServerSettings(BaseModel):
+    """The HTTP server's own times, in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    request_seconds: float = Field(default=30, gt=0, le=3600, description="Idle time while a request arrives.")
+    keep_alive_seconds: float = Field(default=75, ge=0, le=3600, description="Idle time between two requests.")
+    shutdown_seconds: float = Field(default=15, gt=0, le=300, description="Time for requests to finish on SIGTERM.")
+
+
+class LogSettings(BaseModel):
+    """The log files in `log_dir`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_bytes: int = Field(default=32 * MEBIBYTE, ge=65_536, description="A log file is rotated at this size.")
+    files: int = Field(default=5, ge=1, le=1000, description="Rotated files that are kept.")
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        default="info", description="The least severe level written: debug, info, warning, error."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Made by load_settings, or in tests from keywords alone: it reads nothing by itself."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="HOSTMONITOR_", env_nested_delimiter="__", validate_default=False
+    )
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen at.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="The port to listen at; 0 takes a free one.")
+    data_dir: Path = Field(default=Path("data"), description="The embedded store's folder.")
+    es_url: StoreUrl = Field(default=EMBEDDED, description="The url of the instance `es`.")
+    influx_url: StoreUrl = Field(default=EMBEDDED, description="The url of the instance `influx`.")
+    base_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        description="The path a gateway serves it under, like `/monitor`; in the page, the document and the links.",
+    )
+    public_url: Annotated[str | None, AfterValidator(_public_url), BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="The address users see, as `servers` of the OpenAPI document."
+    )
+    log_dir: Path = Field(default=Path("logs"), description="The folder of `app.log` and `access.log`.")
+    slow_query_seconds: float = Field(default=1, ge=0, description="Queries that take longer are logged.")
+    limits: LimitsSettings = Field(default=LimitsSettings(), description="")
+    pool: PoolSettings = Field(default=PoolSettings(), description="")
+    server: ServerSettings = Field(default=ServerSettings(), description="")
+    log: LogSettings = Field(default=LogSettings(), description="")
+    instances: dict[Annotated[str, AfterValidator(instance_name)], InstanceSettings] = Field(
+        default_factory=dict, description="The named instances; `es` and `influx` exist in any case."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _default_kinds(self) -> Self:
+        for name, kind in DEFAULT_KINDS.items():
+            if name in self.instances and self.instances[name].kind != kind:
+                raise ValueError(f"the instance {name!r} is of kind {kind!r}")
+        self.stores()
+        return self
+
+    def stores(self) -> dict[str, InstanceSettings]:
+        """Every instance by its name: `es` and `influx` first; `es_url` and `influx_url`, where set, are their url."""
+        found: dict[str, InstanceSettings] = {}
+        for name, kind in DEFAULT_KINDS.items():
+            described = self.instances.get(name)
+            fields = described.model_dump(exclude_unset=True) if described else {"kind": kind}
+            if f"{name}_url" in self.model_fields_set:
+                fields["url"] = getattr(self, f"{name}_url")
+            found[name] = InstanceSettings.model_validate(fields)
+        return found | {name: instance for name, instance in self.instances.items() if name not in found}
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the service can be reached from this machine alone."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether callers must show who they are."""
+        return False
+
+
+def check_exposure(settings: Settings) -> str | None:
+    """What to say at start about who can reach the service, None when callers are authenticated.
+
+    Raises ConfigError when anybody on the network could: without authentication the service stays on the loopback.
+    """
+    if settings.authenticated:
+        return None
+    if not settings.loopback:
+        raise ConfigError(
+            f"HOSTMONITOR_HOST={settings.host} can be reached from other machines, and authentication is not"
+            " available yet: everybody could read and delete everything. Bind to the loopback (127.0.0.1 or ::1),"
+            " behind a gateway that authenticates."
+        )
+    return "no authentication: whoever can open a connection on this machine may read and delete everything"
