@@ -79,7 +79,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one(name: str, near
 
 
 def test_variables_of_the_tests_are_ignored() -> None:
-    assert load_settings({"HOSTMONITOR_TEST_ES_URL": "x", "PATH": "y"}) == Settings()
+    assert load_settings({"HOSTMONITOR_TEST_ES_URL": "x", "PATH": "y"}).model_dump() == Settings().model_dump()
 
 
 def test_an_unknown_key_of_the_file_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:
