@@ -208,10 +208,16 @@ class DocumentStore(Backend, Protocol):
         ...
 
     async def bulk(
-        self, index: str, documents: Sequence[Document], refresh: bool, context: RequestContext
+        self,
+        index: str,
+        documents: Sequence[Document],
+        refresh: bool,
+        context: RequestContext,
+        replace: bool = False,
     ) -> Sequence[Mapping[str, Json]]:
         """One entry a document, in order: {"_id", "_version", "result", "status"} or {"status", "error": {"type", "reason"}}.
-        A document with an id that exists already is a 409 entry (F23: duplicates are stored once)."""
+        A document with an id that exists already is a 409 entry (F23: duplicates are stored once), with `replace` it is
+        replaced. A write to an unknown index is NotFoundError (INDEX_UNKNOWN), never creates it; so does `insert`."""
         ...
 
 
@@ -244,7 +250,9 @@ class SeriesStore(Backend, Protocol):
         ...
 
     async def write(self, db: str, points: Sequence[Point], context: RequestContext) -> WriteReport:
-        """Raises NotFoundError (DATABASE_UNKNOWN), RequestError (VALUE_INVALID with a pointer; then nothing is written)."""
+        """A number takes the field's type where it fits exactly (1 into a float field); a new field is an integer only when
+        its value is an int. Raises NotFoundError (DATABASE_UNKNOWN), RequestError (FIELD_TYPE_CONFLICT, VALUE_INVALID,
+        with the pointer /<position of the point>/fields/<name>; then nothing is written)."""
         ...
 
     async def write_lines(
