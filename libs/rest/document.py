@@ -1,0 +1,197 @@
+"""The OpenAPI 3.1 document of an Api: the same bytes for the same routes and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from openapi_pydantic import OpenAPI
+from pydantic.json_schema import JsonSchemaMode
+
+from libs.error_codes import Code
+from libs.rest import envelope, paths, problem
+from libs.rest.api import Api, Endpoint
+from libs.rest.operation import Content, InlineSchema, Model, Operation
+from libs.rest.schemas import PREFIX, Schemas
+
+Json = dict[str, Any]
+_META = "AnswerMeta"
+
+
+def build(api: Api) -> Json:
+    """The document as JSON values. Raises pydantic.ValidationError where it would be no OpenAPI."""
+    endpoints = [endpoint for endpoint in api.endpoints() if not endpoint.hidden]
+    queries = [endpoint.operation.query for endpoint in endpoints if endpoint.operation.query]
+    schemas = Schemas(_uses(endpoints), queries, {_META: envelope.META_SCHEMA})
+    items: dict[str, Json] = {}
+    for endpoint in endpoints:
+        item = items.setdefault(paths.to_openapi(endpoint.path), {})
+        item[endpoint.http_method.lower()] = _operation(endpoint, schemas)
+    document = {
+        "openapi": "3.1.1",
+        "info": {"title": api.title, "version": api.version, "description": api.description},
+        "servers": [{"url": api.public_url or api.base_path or "/"}],
+        "tags": [
+            {"name": mounted.name, "description": mounted.description}
+            for mounted in api.mounted
+            if any(not endpoint.hidden for endpoint in mounted.endpoints)
+        ],
+        "paths": items,
+        "components": {
+            "schemas": schemas.components,
+            "responses": _shared_failures(),
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+        # The empty requirement first: a key is optional.
+        "security": [{}, {"bearer": []}, {"apiKey": []}],
+    }
+    checked = OpenAPI.model_validate(document)
+    dumped: Json = checked.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return dumped
+
+
+def to_bytes(document: Json) -> bytes:
+    """The document as JSON text."""
+    return orjson.dumps(document)
+
+
+def etag(content: bytes) -> str:
+    """A strong entity tag of some bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+_SECURITY_SCHEMES: Json = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key or token in `Authorization`."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key in `X-API-Key`."},
+}
+
+
+def _uses(endpoints: list[Endpoint]) -> Iterator[tuple[Model, JsonSchemaMode]]:
+    """Every model of the document, with whether it is sent to the service or by it."""
+    yield problem.Problem, "serialization"
+    for endpoint in endpoints:
+        operation = endpoint.operation
+        for content in operation.body.contents if operation.body else ():
+            yield content.model, "validation"
+        for answer in operation.answers.values():
+            for content in answer.contents:
+                yield content.model, "serialization"
+
+
+def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
+    operation = endpoint.operation
+    summary, description = _texts(endpoint)
+    values: Json = {
+        "operationId": endpoint.id,
+        "tags": [endpoint.tag, *operation.tags],
+        "summary": summary,
+        "description": description,
+        "parameters": [*_path_parameters(endpoint), *_query_parameters(operation, schemas)],
+    }
+    if operation.deprecated:
+        values["deprecated"] = True
+    if operation.body is not None:
+        values["requestBody"] = {
+            "description": operation.body.description,
+            "content": _contents(operation.body.contents, schemas, "validation"),
+            "required": operation.body.required,
+        }
+    values["responses"] = {**_answers(operation, schemas), **_failures(operation)}
+    return {key: value for key, value in values.items() if value not in ("", [])}
+
+
+def _texts(endpoint: Endpoint) -> tuple[str, str]:
+    """Summary and description: what was declared, else the method's docstring."""
+    operation = endpoint.operation
+    first, _, rest = (inspect.getdoc(endpoint.call) or "").partition("\n\n")
+    return operation.summary or first.replace("\n", " "), operation.description or rest
+
+
+def _path_parameters(endpoint: Endpoint) -> Iterator[Json]:
+    for name in paths.parameters(endpoint.path):
+        parameter: Json = {"name": name, "in": "path", "required": True}
+        known = endpoint.namespace.parameters.get(name)
+        if known is not None:
+            parameter |= {"description": known.description, "example": known.example}
+        yield parameter | {"schema": {"type": "string", "minLength": 1}}
+
+
+def _query_parameters(operation: Operation, schemas: Schemas) -> Iterator[Json]:
+    if operation.query is None:
+        return
+    model = schemas.parameters(operation.query)
+    for name, found in model.get("properties", {}).items():
+        parameter: Json = {"name": name, "in": "query", "required": name in model.get("required", ())}
+        if "description" in found:
+            parameter["description"] = found["description"]
+        if found.get("examples"):
+            parameter["example"] = found["examples"][0]
+        schema = {key: value for key, value in found.items() if key not in ("description", "examples")}
+        yield parameter | {"schema": schema}
+
+
+def _answers(operation: Operation, schemas: Schemas) -> Json:
+    answers: Json = {}
+    for status, answer in operation.answers.items():
+        values: Json = {"description": answer.description or "Success"}
+        if answer.contents:
+            forms = _enveloped(answer.contents, schemas) if answer.envelope else answer.contents
+            values["content"] = _contents(forms, schemas, "serialization")
+        answers[str(status)] = values
+    return answers
+
+
+def _enveloped(contents: tuple[Content, ...], schemas: Schemas) -> tuple[Content, ...]:
+    meta = {"$ref": PREFIX + _META}
+    return tuple(
+        Content(
+            content.media_type,
+            InlineSchema(envelope.schema(schemas.of(content.model, "serialization"), meta)),
+            {name: envelope.example(value) for name, value in content.examples.items()},
+        )
+        for content in contents
+    )
+
+
+def _contents(contents: tuple[Content, ...], schemas: Schemas, mode: JsonSchemaMode) -> Json:
+    found: Json = {}
+    for content in contents:
+        form: Json = {"schema": schemas.of(content.model, mode)}
+        if list(content.examples) == ["example"]:
+            form["example"] = content.examples["example"]
+        elif content.examples:
+            form["examples"] = {name: {"value": value} for name, value in content.examples.items()}
+        found[content.media_type] = form
+    return found
+
+
+def _failures(operation: Operation) -> Json:
+    """The errors an operation can answer: a reference where they are those of every route, else their own list."""
+    usual = problem.usual(operation.body is not None)
+    shared = problem.by_status(usual)
+    failures: Json = {}
+    for status, codes in problem.by_status((*usual, *operation.failures)).items():
+        is_usual = codes == shared.get(status)
+        failures[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"} if is_usual else _failure(codes)
+    return failures
+
+
+def _shared_failures() -> Json:
+    shared = [codes for has_body in (False, True) for codes in problem.by_status(problem.usual(has_body)).values()]
+    return {name: _failure(codes) for name, codes in sorted((_name(codes), codes) for codes in shared)}
+
+
+def _name(codes: list[Code]) -> str:
+    """A component's name out of error codes: `JsonInvalid_RequestInvalid`."""
+    return "_".join(code.name.title().replace("_", "") for code in codes)
+
+
+def _failure(codes: list[Code]) -> Json:
+    examples = {code.name: {"summary": code.title, "value": problem.example(code)} for code in codes}
+    return {
+        "description": "; ".join(code.title for code in codes),
+        "content": {problem.MEDIA_TYPE: {"schema": {"$ref": PREFIX + "Problem"}, "examples": examples}},
+    }
