@@ -1,4 +1,4 @@
-"""HTTP to a store: one client an instance, pooled connections, bounded in time and bytes, every failure a StoreError.
+"""HTTP to a store: one client an instance, kept connections, bounded in time and bytes, every failure a StoreError.
 
     refused, reset, name not found        STORE_UNAVAILABLE 503
     no (whole) answer by the deadline     DEADLINE_EXCEEDED 504
@@ -8,28 +8,32 @@
     401, 403                              STORE_FAILED 502
     anything else                         an Answer: the caller knows what its store means by it
 
-Nothing is decompressed (identity is asked for), redirected, or taken from the environment. A request is sent again only
-when it is idempotent and a kept connection turned out to be closed before a byte of the answer came.
+Nothing is decompressed (identity is asked for), redirected, or taken from the environment. A request is sent a second
+time only when it is idempotent and its connection closed before a byte of the answer came.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-
-import aiohttp
-from yarl import URL
+from urllib.parse import urlsplit
 
 from libs.context import RequestContext
 from libs.errors import ConfigError, DeadlineError, StoreError
+from libs.http_connection import Broken, Connection, Expired, Garbled, Pool, TooLarge
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
-_CONNECT_SECONDS = 10.0
+_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+_HEAD_TEXT = re.compile(r"[\t\x20-\x7e]*(?:\r\n[\t\x20-\x7e]+)*")
+_PATH = re.compile(r"/[\x21-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,23 @@ class Answer:
 class StreamedAnswer:
     """An answer whose body is pulled: `async for chunk in answer.chunks()`. Raises StoreError while it is pulled."""
 
-    __slots__ = ("_client", "_context", "_response", "content_type", "headers", "status")
+    __slots__ = ("_client", "_connection", "_context", "content_type", "headers", "status")
 
-    def __init__(self, client: HttpClient, response: aiohttp.ClientResponse, context: RequestContext) -> None:
+    def __init__(self, client: HttpClient, connection: Connection, context: RequestContext) -> None:
         self._client = client
-        self._response = response
+        self._connection = connection
         self._context = context
-        self.status = response.status
-        self.headers = _headers(response)
-        self.content_type = _media_type(self.headers.get("content-type", ""))
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
+        self.content_type = media_type(connection.headers)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body's bytes as they come, in no particular sizes."""
-        content = self._response.content
         while True:
-            async with self._client.failures(self._context):
-                chunk = await content.readany()
+            try:
+                chunk = await self._connection.some(self._context.remaining(self._client.name))
+            except (Broken, Garbled, Expired) as error:
+                raise self._client.failure(error) from error
             if not chunk:
                 return
             yield chunk
@@ -72,7 +77,7 @@ class StreamedAnswer:
         async for chunk in self.chunks():
             size += len(chunk)
             if size > max_bytes:
-                raise self._client.too_large(max_bytes)
+                raise self._client.failure(TooLarge())
             parts.append(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -92,17 +97,19 @@ class HttpClient:
         ca_file: str | None = None,
     ) -> None:
         """`name` is the instance's, for errors. `authorization` is a whole header value ("ApiKey …", "Token …") and
-        wins over the user name. Raises ConfigError for an address or CA file that cannot be used."""
+        wins over the user name. Raises ConfigError for an address, credentials or CA file that cannot be used."""
         self.name = name
-        self._base = _base(name, url)
-        self._tls = _tls(name, self._base, ca_file)
+        secure, self._host, self._port, self._prefix, authority = _address(name, url)
+        self._tls = _tls(name, ca_file) if secure else None
         self._connections = connections
-        self._fixed = {"Accept-Encoding": "identity"}
+        if authorization is None and username is not None:
+            authorization = "Basic " + b64encode(f"{username}:{password or ''}".encode()).decode()
+        self._fixed = f" HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\nX-Request-ID: "
         if authorization is not None:
-            self._fixed["Authorization"] = authorization
-        elif username is not None:
-            self._fixed["Authorization"] = aiohttp.BasicAuth(username, password or "", "utf-8").encode()
-        self._session: aiohttp.ClientSession | None = None
+            if not authorization.isascii() or not authorization.isprintable():
+                raise ConfigError(f"Instance {name!r}: the credentials hold characters that a header cannot carry.")
+            self._fixed = self._fixed.replace("X-Request-ID", f"Authorization: {authorization}\r\nX-Request-ID")
+        self._pool: Pool | None = None
 
     async def request(
         self,
@@ -119,18 +126,19 @@ class HttpClient:
     ) -> Answer:
         """Sends one request and reads its whole answer, by the context's deadline.
 
-        `path` begins with a slash, holds the query, and is sent as it stands (percent-encoded by the caller).
-        `idempotent` is told by the method unless given (a `_search` is, though POSTed). `expect` is the media type that
-        a body must have; None takes any. Raises StoreError, DeadlineError.
+        `path` begins with a slash, holds the query, and is sent as it stands (percent-encoded by the caller; a dot
+        segment is not resolved). `idempotent` is told by the method unless given (a `_search` is, though POSTed).
+        `expect` is the media type that a body must have; None takes any. HEAD is not spoken. Raises StoreError,
+        DeadlineError.
         """
-        async with self.stream(
-            method, path, context, body=body, content_type=content_type, headers=headers, idempotent=idempotent,
-            expect=expect,
-        ) as answer:  # fmt: skip
-            length = answer.headers.get("content-length", "")
-            if length.isdigit() and int(length) > max_bytes and method != "HEAD":
-                raise self.too_large(max_bytes)
-            return Answer(answer.status, answer.content_type, answer.headers, await answer.read(max_bytes))
+        head = self._head(method, path, context, body, content_type, headers)
+        repeat = method in _IDEMPOTENT if idempotent is None else idempotent
+        connection = await self._exchange(head, body, context, repeat, max_bytes)
+        content = connection.body()
+        answer = Answer(connection.status, media_type(connection.headers), connection.headers, content)
+        connection.give_back()
+        self._check(answer, expect, bool(content))
+        return answer
 
     @asynccontextmanager
     async def stream(
@@ -146,143 +154,151 @@ class HttpClient:
         expect: str | None = "application/json",
     ) -> AsyncIterator[StreamedAnswer]:
         """As `request`, with a body that is pulled; leaving before its end drops the connection."""
-        sent = {**self._fixed, "X-Request-ID": context.id, **headers}
-        if context.traceparent:
-            sent["traceparent"] = context.traceparent
-        if body is not None:
-            sent["Content-Type"] = content_type
-        repeat = method in ("GET", "HEAD", "PUT", "DELETE") if idempotent is None else idempotent
-        response = await self._send(method, path, context, body, sent, repeat)
+        head = self._head(method, path, context, body, content_type, headers)
+        repeat = method in _IDEMPOTENT if idempotent is None else idempotent
+        connection = await self._exchange(head, body, context, repeat, None)
         try:
-            answer = StreamedAnswer(self, response, context)
-            self._check(answer, expect, method)
+            answer = StreamedAnswer(self, connection, context)
+            self._check(answer, expect, answer.headers.get("content-length") != "0" and answer.status != 204)
             yield answer
         finally:
-            response.release() if response.content.at_eof() else response.close()
+            connection.give_back()
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
-    async def _send(
+    def failure(self, error: Exception) -> StoreError:
+        """The StoreError for what went wrong on the wire."""
+        name = self.name
+        match error:
+            case Expired():
+                return DeadlineError(f"{name!r} gave no answer within the deadline.", source=name)
+            case Broken(began=True):
+                code, reason = "STORE_ANSWER_INVALID", "its answer was cut short"
+            case Garbled():
+                code, reason = "STORE_ANSWER_INVALID", "its answer is no HTTP/1.1"
+            case TooLarge():
+                code, reason = "STORE_ANSWER_INVALID", "its answer is larger than is taken"
+            case ssl.SSLCertVerificationError():
+                code, reason = "STORE_UNAVAILABLE", "its certificate is not trusted"
+            case ssl.SSLError():
+                code, reason = "STORE_UNAVAILABLE", "it speaks no TLS that is known here"
+            case socket.gaierror():
+                code, reason = "STORE_UNAVAILABLE", "its host name is not found"
+            case ConnectionRefusedError():
+                code, reason = "STORE_UNAVAILABLE", "it refuses connections"
+            case _:
+                code, reason = "STORE_UNAVAILABLE", "the connection was not made, or broke"
+        return StoreError(f"No answer from {name!r}: {reason}.", code=code, source=name)
+
+    def _head(
         self,
         method: str,
         path: str,
         context: RequestContext,
         body: bytes | None,
+        content_type: str,
         headers: Mapping[str, str],
-        repeat: bool,
-    ) -> aiohttp.ClientResponse:
-        url = URL(self._base + path, encoded=True)
-        session = self._opened()
-        if repeat:
-            with suppress(aiohttp.ServerDisconnectedError):
-                async with self.failures(context, repeat=True):
-                    return await session.request(method, url, data=body, headers=headers, allow_redirects=False)
-        async with self.failures(context):
-            return await session.request(method, url, data=body, headers=headers, allow_redirects=False)
+    ) -> bytes:
+        rest = context.id
+        if context.traceparent:
+            rest += "\r\ntraceparent: " + context.traceparent
+        if body is not None:
+            rest += f"\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}"
+        elif method != "GET":
+            rest += "\r\nContent-Length: 0"
+        for name, value in headers.items():
+            rest += f"\r\n{name}: {value}"
+        if _PATH.fullmatch(path) is None or _HEAD_TEXT.fullmatch(rest) is None:
+            raise ValueError("a path or header holds what HTTP cannot carry")
+        return f"{method} {self._prefix}{path}{self._fixed}{rest}\r\n\r\n".encode("ascii")
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
-                read_bufsize=2**18,
-            )
-        return self._session
+    async def _exchange(
+        self, head: bytes, body: bytes | None, context: RequestContext, repeat: bool, allowed: int | None
+    ) -> Connection:
+        """Sends a request and waits for its answer, or for the answer's head when `allowed` is None."""
+        pool = self._opened()
+        while True:
+            connection = pool.kept() or await self._connect(pool, context)
+            arrived = False
+            try:
+                connection.start(head, body, allowed)
+                await connection.ready(context.remaining(self.name))
+                arrived = True
+                return connection
+            except Broken as error:
+                if error.began or not repeat:
+                    raise self.failure(error) from error
+                repeat = False
+                pool.drop_idle()
+            except (Garbled, TooLarge, Expired) as error:
+                raise self.failure(error) from error
+            finally:
+                if not arrived:
+                    connection.drop()
 
-    @asynccontextmanager
-    async def failures(self, context: RequestContext, *, repeat: bool = False) -> AsyncIterator[None]:
-        """Maps what the connection raises inside, and ends it at the deadline."""
+    async def _connect(self, pool: Pool, context: RequestContext) -> Connection:
         deadline = asyncio.timeout(context.remaining(self.name))
         try:
             async with deadline:
-                yield
-        except TimeoutError as error:
-            if deadline.expired():
-                raise DeadlineError(f"{self.name!r} gave no answer within the deadline.", source=self.name) from error
-            raise self.unavailable("no connection was made in time") from error
-        except aiohttp.ServerDisconnectedError as error:
-            if repeat:
-                raise
-            raise self.unavailable("it closed the connection") from error
-        except aiohttp.ClientPayloadError as error:
-            raise self.invalid("its answer was cut short or garbled") from error
-        except (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError) as error:
-            raise self.invalid("its answer is no HTTP") from error
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            raise self.unavailable(_reason(error)) from error
+                return await pool.get()
+        except OSError as error:
+            raise self.failure(Expired() if deadline.expired() else error) from error
 
-    def _check(self, answer: StreamedAnswer, expect: str | None, method: str) -> None:
-        status = answer.status
+    def _opened(self) -> Pool:
+        if self._pool is None:
+            self._pool = Pool(self._host, self._port, self._tls, self._connections)
+        return self._pool
+
+    def _check(self, answer: Answer | StreamedAnswer, expect: str | None, body: bool) -> None:
+        status, name = answer.status, self.name
         if status in (401, 403):
-            raise StoreError(
-                f"{self.name!r} does not accept the credentials it is called with ({status}).", source=self.name
-            )
+            raise StoreError(f"{name!r} does not accept the service's credentials ({status}).", source=name)
         if status in (429, 503):
-            after = answer.headers.get("retry-after", "")
-            raise StoreError(
-                f"{self.name!r} has too much to do ({status}).",
-                code="STORE_BUSY",
-                source=self.name,
-                retry_after=int(after) if after.isascii() and after.isdigit() and len(after) < 7 else 1,
-            )
+            after = _seconds(answer.headers.get("retry-after", ""))
+            message = f"{name!r} has too much to do ({status})."
+            raise StoreError(message, code="STORE_BUSY", source=name, retry_after=after)
         if 300 <= status < 400:
-            raise self.invalid(f"it redirects ({status})")
-        if expect is None or method == "HEAD" or status == 204 or answer.headers.get("content-length") == "0":
+            reason = f"redirects ({status})"
+        elif answer.headers.get("content-encoding", "identity") != "identity":
+            reason = "sent what was compressed unasked"
+        elif body and expect is not None and answer.content_type != expect:
+            reason = f"sent {answer.content_type or 'no media type'} ({status}), not {expect}"
+        else:
             return
-        if answer.content_type != expect:
-            raise self.invalid(f"it sent {answer.content_type or 'no media type'} ({status}), not {expect}")
-
-    def unavailable(self, reason: str) -> StoreError:
-        return StoreError(f"{self.name!r} cannot be reached: {reason}.", code="STORE_UNAVAILABLE", source=self.name)
-
-    def invalid(self, reason: str) -> StoreError:
-        return StoreError(f"{self.name!r}: {reason}.", code="STORE_ANSWER_INVALID", source=self.name)
-
-    def too_large(self, max_bytes: int) -> StoreError:
-        return self.invalid(f"its answer is larger than {max_bytes} bytes")
+        raise StoreError(f"{name!r} {reason}.", code="STORE_ANSWER_INVALID", source=name)
 
 
-def _base(name: str, url: str) -> str:
-    parsed = URL(url)
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query_string or parsed.user:
+def media_type(headers: Mapping[str, str]) -> str:
+    """The media type alone, lower-case; "" without one."""
+    value = headers.get("content-type", "")
+    return value if value == "application/json" else value.partition(";")[0].strip().lower()
+
+
+def _seconds(retry_after: str) -> int:
+    return int(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else 1
+
+
+def _address(name: str, url: str) -> tuple[bool, str, int, str, str]:
+    """(TLS?, host, port, path before every request's own, the Host header)."""
+    try:
+        parts = urlsplit(url)
+        secure, host, port = parts.scheme == "https", parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"Instance {name!r}: the url cannot be read: {error}.") from error
+    path = parts.path.rstrip("/")
+    odd = parts.query or parts.fragment or parts.username is not None or not url.isascii() or not url.isprintable()
+    if parts.scheme not in ("http", "https") or not host or odd or " " in url:
         raise ConfigError(
-            f"Instance {name!r}: url must be http(s)://host[:port][/path], without user, query or fragment."
+            f"Instance {name!r}: url must be http(s)://host[:port][/path]; user and password stand apart."
         )
-    return str(parsed).rstrip("/")
+    return secure, host, port or (443 if secure else 80), path, parts.netloc
 
 
-def _tls(name: str, base: str, ca_file: str | None) -> ssl.SSLContext | None:
-    if not base.startswith("https:"):
-        return None
+def _tls(name: str, ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"Instance {name!r}: the CA file {ca_file!r} cannot be read: {error}.") from error
-
-
-def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    return {key.lower(): value for key, value in response.headers.items()}
-
-
-def _media_type(value: str) -> str:
-    return value.partition(";")[0].strip().lower()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its host name is not found"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return "its certificate is not trusted"
-    if isinstance(error, ConnectionRefusedError) or isinstance(
-        getattr(error, "os_error", None), ConnectionRefusedError
-    ):
-        return "it refuses connections"
-    return "the connection broke"
+    except OSError as error:
+        raise ConfigError(f"Instance {name!r}: the CA file {ca_file!r} cannot be used: {error}.") from error
