@@ -1,0 +1,127 @@
+"""The whole walk of a query in one place, each line handing its value to the next (ARCHITECTURE.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from libs.context import RequestContext
+from libs.errors import StoreError
+from libs.result import Batch
+from middlewares.format import Page
+from operator_.base import Operator
+from operator_.build import build
+from operator_.engine import Engine
+from query.backend import CatalogStale, Query
+from query.bind import bind
+from query.catalog import Catalog
+from query.explain import check_cost, explain
+from query.factory import QueryFactory
+from query.optimizer import optimize
+from query.plan import Ask, Plan, Scan
+from query.question import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a request needs of the running service; made once, in main."""
+
+    factory: QueryFactory
+    engine: Engine
+    new_context: Callable[[], RequestContext]
+    slow_query_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question made ready to run: nothing of it has been sent but the reading of the catalogue."""
+
+    ask: Ask
+    plan: Plan
+    queries: dict[Scan, Query]
+    operator: Operator
+
+
+async def prepare(question: Question, services: Services, context: RequestContext) -> Prepared:
+    """Stages 4 to 7: pure but for the catalogue, which is fetched before them."""
+    apply_options(question, context)
+    with stage(context, "catalog"):
+        catalog = await fetch_catalog(question, services, context)
+    with stage(context, "bind"):
+        ask = bind(question, catalog, context.now_ns, context.limits)
+    with stage(context, "optimize"):
+        capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
+        plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
+        check_cost(plan, context.limits)
+    with stage(context, "compile"):
+        queries = services.factory.compile(plan)
+        operator = build(plan, queries, services.engine)
+    return Prepared(ask, plan, queries, operator)
+
+
+async def run(question: Question, services: Services, context: RequestContext) -> tuple[Page, Prepared]:
+    """Asks, and pulls the one page. A catalogue that proves stale is read anew, once."""
+    try:
+        prepared = await prepare(question, services, context)
+        return await pull(prepared, context), prepared
+    except CatalogStale:
+        services.factory.backend(question.source.instance).forget(question.source)
+        context.sources.clear()
+        context.warnings.clear()
+    prepared = await prepare(question, services, context)
+    try:
+        return await pull(prepared, context), prepared
+    except CatalogStale as error:
+        name = question.source.instance
+        raise StoreError(f"The fields of {name!r} change while they are read.", source=name) from error
+
+
+async def pull(prepared: Prepared, context: RequestContext) -> Page:
+    """Stage 8: all I/O of the query happens here, under the context's deadline."""
+    limit = prepared.ask.limit
+    batches: list[Batch] = []
+    taken = 0
+    with stage(context, "execute"):
+        async with aclosing(prepared.operator.execute(context)) as stream:
+            async for batch in stream:
+                room = limit - taken
+                batches.append(batch if batch.length <= room else batch.slice(0, room))
+                taken += batch.length
+                if taken > limit:
+                    break
+    return Page(prepared.operator.schema, batches, taken > limit)
+
+
+async def explained(question: Question, services: Services, context: RequestContext) -> dict[str, Any]:
+    """The plan as it would run; nothing runs."""
+    prepared = await prepare(question, services, context)
+    capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
+    return explain(prepared.plan, prepared.queries, capabilities, context.limits)
+
+
+async def fetch_catalog(question: Question, services: Services, context: RequestContext) -> Catalog:
+    """The tables that the question names."""
+    source = question.source
+    return {source: await services.factory.backend(source.instance).table(source, context)}
+
+
+def apply_options(question: Question, context: RequestContext) -> None:
+    """What the body's options change of the context; a timeout can only shorten the service's own."""
+    options = question.options
+    context.partial_allowed = options.partial
+    context.exact = options.exact
+    if options.timeout is not None:
+        context.deadline = min(context.deadline, time.monotonic() + options.timeout)
+
+
+@contextmanager
+def stage(context: RequestContext, name: str) -> Iterator[None]:
+    """Times a stage into the context (milliseconds), for Server-Timing."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        context.timings[name] = context.timings.get(name, 0.0) + (time.perf_counter() - started) * 1000

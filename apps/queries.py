@@ -1,0 +1,71 @@
+"""What /query, /query/explain and /query/validate do, the same for every kind of source."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import structlog
+from pydantic import Field
+from sanic import HTTPResponse, Request
+
+from apps.pipeline import Services, explained, prepare, run, stage
+from libs.context import RequestContext
+from libs.rest import QueryModel
+from middlewares.format import page_response
+from parser.canonical import canonical
+from parser.json_body import parse_body
+from query.explain import plan_hash
+from query.plan import scans
+from query.question import Question
+
+_log = structlog.get_logger("queries")
+Target = tuple[str, ...]
+
+
+class ShapeQuery(QueryModel):
+    shape: Literal["objects", "arrays"] = Field(
+        "objects", description="Rows as objects, or as arrays in the columns' order."
+    )
+
+
+def _parse(request: Request, instance: str | None, target: Target | None, context: RequestContext) -> Question:
+    with stage(context, "parse"):
+        return parse_body(request.body, instance, target)
+
+
+async def answer(
+    request: Request, services: Services, instance: str | None, target: Target | None, query: ShapeQuery
+) -> HTTPResponse:
+    """One page of rows or groups. `instance` and `target` are the path's; None where the body names the source."""
+    started = time.perf_counter()
+    context = services.new_context()
+    question = _parse(request, instance, target, context)
+    page, prepared = await run(question, services, context)
+    with stage(context, "format"):
+        response = page_response(page, context, (time.perf_counter() - started) * 1000, query.shape)
+    took = time.perf_counter() - started
+    if took > services.slow_query_seconds:
+        _log.warning(
+            "slow query",
+            seconds=round(took, 3),
+            plan=plan_hash(prepared.plan),
+            sources=sorted({"/".join((scan.source.instance, *scan.source.target)) for scan in scans(prepared.plan)}),
+            rows=sum(batch.length for batch in page.batches),
+        )
+    return response
+
+
+async def explain(request: Request, services: Services, instance: str | None, target: Target | None) -> dict[str, Any]:
+    """The plan as it would run; only the catalogue is read."""
+    context = services.new_context()
+    question = _parse(request, instance, target, context)
+    return await explained(question, services, context)
+
+
+async def validate(request: Request, services: Services, instance: str | None, target: Target | None) -> dict[str, Any]:
+    """The canonical body; names and types are checked as well."""
+    context = services.new_context()
+    question = _parse(request, instance, target, context)
+    await prepare(question, services, context)
+    return canonical(question)

@@ -1,0 +1,72 @@
+"""How the query routes look in the document: one declaration for every kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from apps.queries import ShapeQuery
+from libs.rest import Namespace, RawSchema
+from parser.grammar import answer_schema, body_schema
+
+QUERY_BODY = RawSchema("QueryBody", body_schema())
+QUERY_ANSWER = RawSchema("QueryAnswer", answer_schema())
+
+_FAILURES = (
+    "FIELD_UNKNOWN", "TYPE_MISMATCH", "OPERATOR_UNKNOWN", "TIME_INVALID", "EXPRESSION_INVALID", "COST_EXCEEDED",
+    "STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED",
+)  # fmt: skip
+_PLAN = {
+    "plan": {"node": "scan", "source": "es/access", "native": {"sql": "SELECT …"}},
+    "pushed": ["where", "order", "limit"],
+    "residual": [],
+    "estimate": {"rows": 1200},
+}
+
+Decorator = Callable[[Any], Any]
+
+
+def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answer: Mapping[str, Any]) -> Decorator:
+    """Declares a /query: `unknown` is the code for a source that is not there."""
+    return _stack(
+        namespace.doc(
+            "Ask for rows or groups", operation_id="query", description="The language is in docs/query-language.md."
+        ),
+        namespace.expect(QUERY_BODY, example=dict(example)),
+        namespace.query(ShapeQuery),
+        namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
+        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+    )
+
+
+def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
+    return _stack(
+        namespace.doc("Show the plan of a query; nothing runs", operation_id="explainQuery"),
+        namespace.expect(QUERY_BODY, example=dict(example)),
+        namespace.returns(
+            200,
+            dict[str, Any],
+            "The plan, the native requests, what is pushed and why not",
+            example=_PLAN,
+            envelope=True,
+        ),
+        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+    )
+
+
+def validates(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
+    return _stack(
+        namespace.doc("Check a query and write it out in its canonical form", operation_id="validateQuery"),
+        namespace.expect(QUERY_BODY, example=dict(example)),
+        namespace.returns(200, QUERY_BODY, "The canonical form", example=dict(example), envelope=True),
+        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+    )
+
+
+def _stack(*decorators: Decorator) -> Decorator:
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate

@@ -1,0 +1,37 @@
+"""Which resources an instance gets, made from its kind, not copied."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import apps.es.query
+import apps.influx.query
+from apps.es.resources import namespace as documents
+from apps.influx.resources import namespace as series
+from apps.instance import DocumentInstance, SeriesInstance
+from apps.mix.resources import namespace as mix
+from apps.pipeline import Services
+from libs.rest import Api
+from query.backend import Backend, DocumentStore, SeriesStore
+
+# Imported for what they declare on their namespaces.
+_DECLARED = (apps.es.query, apps.influx.query)
+
+
+def add_routes(api: Api, services: Services, ingest_bytes: int) -> None:
+    """Puts the routes of every open instance, and those over all of them, on the api."""
+    for backend in services.factory.backends.values():
+        add_instance(api, backend, services, ingest_bytes)
+    api.add(mix, args=(services,))
+
+
+def add_instance(api: Api, backend: Backend, services: Services, ingest_bytes: int) -> None:
+    if backend.kind == "documents":
+        document_store = cast(DocumentStore, backend)
+        instance = DocumentInstance(backend.name, document_store, services, ingest_bytes)
+        api.add(documents, instance=backend.name, args=(instance,))
+    else:
+        series_store = cast(SeriesStore, backend)
+        api.add(
+            series, instance=backend.name, args=(SeriesInstance(backend.name, series_store, services, ingest_bytes),)
+        )

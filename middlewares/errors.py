@@ -1,0 +1,114 @@
+"""The one place that turns an exception into an answer: an RFC 9457 problem with the four members of the earlier
+public HostMonitor (`result`, `resultcode`, `message`, `data`). Nothing of an unexpected exception leaves the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import structlog
+from sanic import HTTPResponse, Request, Sanic, exceptions
+
+from libs.context import request_id_var
+from libs.errors import HostMonitorError, NotFoundError, RequestError, StoreError, UnavailableError
+
+PROBLEM_JSON = "application/problem+json"
+_log = structlog.get_logger("errors")
+
+# Sanic's own refusals, by status, as errors of the common tree.
+_BY_STATUS = {
+    400: "REQUEST_INVALID",
+    401: "AUTHENTICATION_REQUIRED",
+    403: "PERMISSION_DENIED",
+    404: "ROUTE_UNKNOWN",
+    405: "METHOD_NOT_ALLOWED",
+    406: "NOT_ACCEPTABLE",
+    408: "CLIENT_TIMEOUT",
+    413: "BODY_TOO_LARGE",
+    415: "MEDIA_TYPE_UNSUPPORTED",
+    417: "EXPECTATION_FAILED",
+    429: "RATE_LIMITED",
+    503: "OVERLOADED",
+}
+
+
+def install(app: Sanic[Any, Any]) -> None:
+    """Puts the handler on an app. It answers every exception, Sanic's own 404 and 405 among them."""
+    app.exception(Exception)(handle)
+
+
+async def handle(request: Request, exception: Exception) -> HTTPResponse:
+    """The answer to an exception that left a handler or a middleware."""
+    error = translate(request, exception)
+    if error.status >= 500 and not isinstance(exception, HostMonitorError):
+        _log.error("request failed", exc_info=exception, path=request.path, method=request.method)
+    return respond(error)
+
+
+def translate(request: Request, exception: BaseException) -> HostMonitorError:
+    """Any exception as one of the tree; what is unexpected becomes INTERNAL and shows nothing of itself."""
+    match exception:
+        case HostMonitorError():
+            return exception
+        case exceptions.NotFound():
+            return NotFoundError(f"There is no route {_shown(request.path)}.", pointer="path", hint="see the page at /")
+        case exceptions.MethodNotAllowed():
+            allowed = sorted(exception.headers.get("Allow", "").replace(" ", "").split(","))
+            names = ", ".join(allowed)
+            message = f"{_shown(request.method)} is not possible on {_shown(request.path)}."
+            return RequestError(message, code="METHOD_NOT_ALLOWED", hint=f"use {names}", allow=allowed)
+        case exceptions.SanicException():
+            return _refusal(exception)
+        case MemoryError():
+            return UnavailableError("There is not enough memory for this now.", retry_after=5)
+        case _:
+            return HostMonitorError("The service failed. The log holds the cause under the request id.")
+
+
+def _refusal(exception: exceptions.SanicException) -> HostMonitorError:
+    status = exception.status_code or 500
+    name = _BY_STATUS.get(status)
+    if name is None:
+        return HostMonitorError("The service failed. The log holds the cause under the request id.")
+    kind = UnavailableError if status >= 500 else RequestError
+    return kind(str(exception) or "The request was refused.", code=name)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def problem(error: HostMonitorError) -> dict[str, Any]:
+    """The body of an error's answer."""
+    code = error.code
+    body: dict[str, Any] = {
+        "result": False,
+        "resultcode": code.resultcode,
+        "code": code.name,
+        "message": error.message,
+        "errors": [
+            {"pointer": issue.pointer, "code": issue.code, "message": issue.message, "hint": issue.hint}
+            for issue in error.issues
+        ],
+        "data": None,
+        "request_id": request_id_var.get(),
+        "type": f"urn:hostmonitor:error:{code.name}",
+        "title": code.title,
+        "status": code.status,
+    }
+    if error.source is not None:
+        body["source"] = error.source
+    return body
+
+
+def respond(error: HostMonitorError) -> HTTPResponse:
+    """The whole answer: body, and the headers that clients and gateways act on."""
+    headers: dict[str, str] = {}
+    if error.allow:
+        headers["allow"] = ", ".join(error.allow)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, StoreError) and error.source is not None:
+        # So that a gateway can tell a sick store from a sick service.
+        headers["x-hm-store-fault"] = error.source
+    return HTTPResponse(orjson.dumps(problem(error)), error.status, headers, PROBLEM_JSON)

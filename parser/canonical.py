@@ -1,0 +1,108 @@
+"""A question as its canonical body: every short form written out, so that two bodies that ask the same look the same."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from query.expr import And, Arithmetic, Binary, Call, Compare, Name, Negate, Not, Number, Or, Predicate
+from query.plan import Aggregation, BucketKey, FieldKey, Key, Order
+from query.question import Question, SelectExpression, SelectField, SelectItem
+
+_PER_SECOND = 1_000_000_000
+_DEFAULT_LIMIT = 100
+
+
+def canonical(question: Question) -> dict[str, Any]:
+    """The body, in the order that the language's page shows its members. Parsed again it gives an equal question."""
+    body: dict[str, Any] = {"from": source_json(question)}
+    if (time_range := question.time_range) is not None:
+        members = {"from": time_range.start, "to": time_range.end, "field": time_range.field}
+        body["time_range"] = {name: value for name, value in members.items() if value is not None}
+    if question.where is not None:
+        body["where"] = predicate_json(question.where)
+    if question.group_by:
+        body["group_by"] = [_key(key) for key in question.group_by]
+    if question.select is not None:
+        body["select"] = [_item(item) for item in question.select]
+    if question.having is not None:
+        body["having"] = predicate_json(question.having)
+    if (fill := question.fill) is not None:
+        body["fill"] = {"mode": fill.mode} | ({"value": fill.value} if fill.value is not None else {})
+    if question.order_by:
+        body["order_by"] = [_order(order) for order in question.order_by]
+    body["limit"] = question.limit if question.limit is not None else _DEFAULT_LIMIT
+    options = question.options
+    body["options"] = {"partial": options.partial, "exact": options.exact}
+    if options.timeout is not None:
+        body["options"]["timeout"] = f"{round(options.timeout * 1000)}ms"
+    return body
+
+
+def source_json(question: Question) -> dict[str, str]:
+    source = question.source
+    if len(source.target) == 1:
+        return {"source": source.instance, "index": source.target[0]}
+    return {"source": source.instance, "db": source.target[0], "measurement": source.target[1]}
+
+
+def predicate_json(predicate: Predicate) -> dict[str, Any]:
+    match predicate:
+        case Compare(name, op, value):
+            return {"field": name, "op": op, "value": list(value) if isinstance(value, tuple) else value}
+        case And(items):
+            return {"and": [predicate_json(item) for item in items]}
+        case Or(items):
+            return {"or": [predicate_json(item) for item in items]}
+        case Not(item):
+            return {"not": predicate_json(item)}
+        case _:
+            assert_never(predicate)
+
+
+def _key(key: Key) -> Any:
+    match key:
+        case FieldKey(name):
+            return {"field": name}
+        case BucketKey(name, width, alias, tz):
+            text = f"{width // _PER_SECOND}s" if isinstance(width, int) else width
+            bucket = {"time_bucket": text, "field": name, "as": alias}
+            return bucket | ({"tz": tz} if isinstance(width, str) else {})
+        case _:
+            assert_never(key)
+
+
+def _item(item: SelectItem) -> dict[str, Any]:
+    match item:
+        case SelectField(name):
+            return {"field": name}
+        case SelectExpression(name, expression):
+            return {"expr": expression_text(expression), "as": name}
+        case Aggregation():
+            members: dict[str, Any] = {"agg": item.function, "field": item.field, "p": item.p}
+            if item.where is not None:
+                members["where"] = predicate_json(item.where)
+            members["as"] = item.name
+            return {name: value for name, value in members.items() if value is not None}
+        case _:
+            assert_never(item)
+
+
+def _order(order: Order) -> dict[str, str]:
+    return {"field": order.field, "dir": "desc" if order.descending else "asc"}
+
+
+def expression_text(expression: Arithmetic) -> str:
+    """The expression with every operation in parentheses and every name in backticks."""
+    match expression:
+        case Number(value):
+            return repr(value)
+        case Name(name):
+            return "`" + name.replace("`", "``") + "`"
+        case Negate(item):
+            return f"-({expression_text(item)})"
+        case Binary(op, left, right):
+            return f"({expression_text(left)} {op} {expression_text(right)})"
+        case Call(function, args):
+            return f"{function}({', '.join(map(expression_text, args))})"
+        case _:
+            assert_never(expression)
