@@ -18,14 +18,14 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 async def read_body(request: Request, cap: int) -> bytes:
     """The whole body, decompressed, of at most `cap` bytes. Raises RequestError (BODY_TOO_LARGE, BODY_INVALID)."""
-    pieces: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
     async for piece in pieces(request):
         size += len(piece)
         if size > cap:
             raise _too_large(cap)
-        pieces.append(piece)
-    body = b"".join(pieces)
+        parts.append(piece)
+    body = b"".join(parts)
     if request.headers.get("content-encoding", "identity").strip().lower() == "gzip":
         # Inflating holds the processor for long; the event loop stays free.
         return await asyncio.to_thread(gunzip, body, cap)
