@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -177,6 +178,8 @@ def make_api(base_path: str = "", public_url: str | None = None) -> Api:
 def make_app(name: str, base_path: str = "", public_url: str | None = None) -> Sanic[Any, Any]:
     """The sample as an app; names of apps are unique in a process."""
     app: Sanic[Any, Any] = Sanic(name, router=Router(), configure_logging=False)
+    # Sanic can rewrite its classes for one app in a process alone.
+    app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = 10_000
     errors.install(app)
     api = make_api(base_path, public_url)
@@ -188,12 +191,13 @@ def make_app(name: str, base_path: str = "", public_url: str | None = None) -> S
 @asynccontextmanager
 async def running(app: Sanic[Any, Any]) -> AsyncIterator[str]:
     """Runs an app in this process on a free port; yields its address without a trailing slash."""
-    # Sanic leaves these methods untyped.
-    server: Any = await app.create_server(port=0, host="127.0.0.1", return_asyncio_server=True, access_log=False)
+    # Sanic takes port 0 for its default port, and leaves the server's methods untyped.
+    listening = socket.create_server(("127.0.0.1", 0))
+    server: Any = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
     await server.startup()
     await server.before_start()
     await server.after_start()
-    host, port = server.server.sockets[0].getsockname()
+    host, port = listening.getsockname()
     try:
         yield f"http://{host}:{port}"
     finally:

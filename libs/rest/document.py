@@ -40,16 +40,14 @@ def build(api: Api) -> Json:
             if any(not endpoint.hidden for endpoint in mounted.endpoints)
         ],
         "paths": items,
-        "components": {
-            "schemas": schemas.components,
-            "responses": _shared_failures(),
-            "securitySchemes": _SECURITY_SCHEMES,
-        },
+        "components": {"schemas": {}, "responses": _shared_failures(), "securitySchemes": _SECURITY_SCHEMES},
         # The empty requirement first: a key is optional.
         "security": [{}, {"bearer": []}, {"apiKey": []}],
     }
     checked = OpenAPI.model_validate(document)
     dumped: Json = checked.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    # Put in as they are: openapi-pydantic does not know that `true` and `false` are schemas.
+    dumped["components"]["schemas"] = schemas.components
     return dumped
 
 

@@ -11,6 +11,9 @@ import orjson
 from libs.errors import RequestError
 from libs.rest.issues import Location, to_pointer
 
+# Far above any real document, far below what the encoders and stores take.
+MAX_DEPTH = 100
+
 
 def loads(data: bytes) -> Any:
     """The value of a JSON text. Raises RequestError: JSON_INVALID, DUPLICATE_KEY or TOO_DEEP."""
@@ -33,13 +36,26 @@ def loads(data: bytes) -> Any:
     try:
         value = json.loads(data, object_pairs_hook=gather)
     except RecursionError:
-        raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="") from None
+        raise _too_deep() from None
     except ValueError:
         # What orjson took can only fail on the digits of a number.
         raise RequestError("The body holds a number too long to read.", code="JSON_INVALID", pointer="") from None
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _check_depth(value)
     if repeated:
         _refuse(value, *repeated[-1])
     return value
+
+
+def _check_depth(value: Any) -> None:
+    if any(len(location) >= MAX_DEPTH for location, _ in _walk(value)):
+        raise _too_deep()
+
+
+def _too_deep() -> RequestError:
+    return RequestError(
+        f"The body is nested deeper than {MAX_DEPTH} levels.", code="TOO_DEEP", pointer="", hint="nest it less"
+    )
 
 
 def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
@@ -63,7 +79,7 @@ def _refuse(value: Any, holder: dict[str, Any], name: str) -> None:
 
 
 def _walk(value: Any) -> Iterator[tuple[Location, Any]]:
-    """Every object and array of a value with its location, without recursion."""
+    """Every value within a value with its location, without recursion."""
     waiting: list[tuple[Location, Any]] = [((), value)]
     while waiting:
         location, node = waiting.pop()
