@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from libs.context import RequestContext
 from libs.result import Batch, Schema
 from query.catalog import Kind, SourceRef, Table
-from query.expr import Compare
+from query.expr import Compare, Predicate
 from query.plan import Grouping, Order, Scan
 
 Json = Any  # a decoded JSON value
@@ -56,7 +56,7 @@ class Capabilities:
     """What a store can do exactly, as data: what is not declared is not pushed. `pushdown` is pure.
 
     `operators` maps a type's name to the operators that are exact on it. A backend whose truth is finer subclasses this
-    and narrows `pushdown`. And, or, not of exact leaves are exact (the optimizer composes them).
+    and narrows `pushdown`. And, or, not of exact leaves are exact unless `composed` says otherwise (the optimizer asks it).
     """
 
     operators: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -80,6 +80,11 @@ class Capabilities:
                 if (order and not self.order) or (limit is not None and not self.limit):
                     return Verdict(Pushdown.UNSUPPORTED, "ordering or limiting is not declared")
                 return EXACT
+
+    def composed(self, conjunct: Predicate, scan: Scan) -> Verdict:
+        """Answers for a whole conjunct (no `and` at its top) whose leaves are all EXACT by themselves. Their and, or, not
+        is exact too, but where a subclass knows better (InfluxDB has no negation that keeps missing fields)."""
+        return EXACT
 
 
 class UnsupportedPart(Exception):
