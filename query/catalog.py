@@ -27,7 +27,8 @@ class Field:
 
     `exact` is false for an analysed text without a keyword sub-field: it takes `exists`, `count`, `match` and
     `match_phrase` alone. `analysed` says that `match` is meant. `ops` narrows the operators when it is not None
-    (`ip`, `_id`: eq ne in nin exists). `hidden` fields can be named but are not part of "every field" (sub-fields).
+    (`ip`, `_id`: eq ne in nin exists). `address` says that its strings are canonical IP addresses (`ip`), so that operands are
+    addresses in any spelling. `hidden` fields can be named but are not part of "every field" (sub-fields).
     `native` is the backend's own note about the field (an Elasticsearch mapping, say); only its backend reads it.
     """
 
@@ -38,6 +39,7 @@ class Field:
     analysed: bool = False
     ops: frozenset[str] | None = None
     hidden: bool = False
+    address: bool = False
     native: object = None
 
 
