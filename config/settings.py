@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         found: dict[str, InstanceSettings] = {}
         for name, kind in DEFAULT_KINDS.items():
             described = self.instances.get(name)
-            fields = described.model_dump(exclude_unset=True) if described else {"kind": kind}
+            fields = described.model_dump(exclude_unset=True) if described else {"kind": kind, "region": "local"}
             if f"{name}_url" in self.model_fields_set:
                 fields["url"] = getattr(self, f"{name}_url")
             found[name] = InstanceSettings.model_validate(fields)

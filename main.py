@@ -1,0 +1,173 @@
+"""The command line, and the one place that wires the service together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import structlog
+import typer
+from sanic import Sanic
+
+from apps.demo import load_demo
+from apps.health import Source, add_health
+from config.load import load_settings
+from config.logging import configure_logging, log_access, lost_lines
+from config.settings import Settings, check_exposure
+from libs.errors import ConfigError, HostMonitorError
+from libs.observe import METRICS
+from libs.rest import Api, Router, build, to_bytes
+from libs.rest import serve as serve_page
+from middlewares import access, errors
+from middlewares.request_id import IdentifiedRequest
+
+VERSION = "0.1.0"
+BACKLOG = 1024
+# Sanic's own wait for the first byte of an answer: the query's deadline comes first.
+RESPONSE_GRACE_SECONDS = 30
+
+cli = typer.Typer(add_completion=False, help="One query language over monitoring stores, over plain HTTP.")
+_log = structlog.get_logger("main")
+
+
+def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]:
+    """The service, wired and not yet started; `name` tells apps in one process apart. The settings' Api is `ctx.api`."""
+    app: Sanic[Any, Any] = Sanic(
+        name,
+        router=Router(),
+        request_class=IdentifiedRequest,
+        configure_logging=False,
+        loads=orjson.loads,
+        dumps=orjson.dumps,
+    )
+    configure_server(app, settings)
+    errors.install(app)
+    access.install(app, METRICS, log_access)
+    METRICS.log_lines_lost.set_function(lost_lines)
+    sources: dict[str, Source] = {}
+    api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
+    add_health(api, sources, METRICS)
+    api.mount(app)
+    serve_page(app, api)
+    app.ctx.api = api
+    _watch_loop(app)
+    return app
+
+
+def configure_server(app: Sanic[Any, Any], settings: Settings) -> None:
+    """Sanic's own settings: sizes, times, and nothing that it would do behind our back."""
+    app.config.update(
+        ACCESS_LOG=False,
+        AUTO_EXTEND=False,
+        FALLBACK_ERROR_FORMAT="json",
+        GRACEFUL_SHUTDOWN_TIMEOUT=settings.server.shutdown_seconds,
+        GRACEFUL_TCP_CLOSE_TIMEOUT=1,
+        INSPECTOR=False,
+        KEEP_ALIVE_TIMEOUT=settings.server.keep_alive_seconds,
+        MOTD=False,
+        OAS=False,
+        REQUEST_MAX_SIZE=settings.limits.body_bytes,
+        REQUEST_TIMEOUT=settings.server.request_seconds,
+        RESPONSE_TIMEOUT=settings.limits.timeout_seconds + RESPONSE_GRACE_SECONDS,
+    )
+
+
+def _watch_loop(app: Sanic[Any, Any]) -> None:
+    """Measure the event loop's lag while the app runs; not by app.add_task, whose end Sanic reports as a failure."""
+
+    @app.before_server_start
+    async def begin(app: Sanic[Any, Any]) -> None:
+        app.ctx.loop_watch = asyncio.create_task(METRICS.watch_loop())
+
+    @app.after_server_stop
+    async def end(app: Sanic[Any, Any]) -> None:
+        app.ctx.loop_watch.cancel()
+
+
+@cli.callback(invoke_without_command=True)
+def without_a_word(context: typer.Context) -> None:
+    """Without a word: serve."""
+    if context.invoked_subcommand is None:
+        serve()
+
+
+@cli.command()
+def serve() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = _settings()
+    warning = check_exposure(settings)
+    configure_logging(settings)
+    listening = _listen(settings.host, settings.port)
+    app = create_app(settings)
+    host, port = listening.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @app.after_server_start
+    async def tell(app: Sanic[Any, Any]) -> None:
+        if warning:
+            _log.warning(warning)
+        _log.info("serving", url=f"{address}{settings.base_path}/", version=VERSION, pid=os.getpid())
+
+    app.run(sock=listening, single_process=True, access_log=False, motd=False)
+
+
+@cli.command()
+def demo(
+    url: Annotated[str, typer.Option(help="The service's address; by default the one of the settings.")] = "",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="How many hours until now the data covers.")] = 24,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 1,
+) -> None:
+    """Load the samples of a small data centre into a running service."""
+    settings = _settings()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    target = url.rstrip("/") or f"http://{host}:{settings.port}{settings.base_path}"
+    asyncio.run(load_demo(target, hours=hours, seed=seed))
+
+
+@cli.command()
+def openapi(
+    output: Annotated[Path | None, typer.Argument(help="The file to write; standard output without it.")] = None,
+) -> None:
+    """Write the OpenAPI document."""
+    document = to_bytes(build(create_app(_settings()).ctx.api))
+    if output is None:
+        sys.stdout.buffer.write(document + b"\n")
+    else:
+        output.write_bytes(document + b"\n")
+
+
+def _settings() -> Settings:
+    return load_settings(os.environ)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that a taken port is told before anything else happens; raises ConfigError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at HOSTMONITOR_HOST={host}, HOSTMONITOR_PORT={port}: {error}") from None
+    return listening
+
+
+def main() -> None:
+    """Run the command line; what stops it is one line on standard error."""
+    try:
+        cli()
+    except HostMonitorError as error:
+        print(f"hostmonitor: {error.message}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

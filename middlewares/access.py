@@ -1,0 +1,53 @@
+"""What is noted of every answered request: the access line and the metrics.
+
+In the signal `http.lifecycle.response`: a response middleware runs when a stream starts, this when it has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sanic import Request, Sanic
+from sanic.response import BaseHTTPResponse
+
+from libs.observe import Metrics
+
+WriteLine = Callable[[dict[str, Any]], None]
+
+
+def install(app: Sanic[Any, Any], metrics: Metrics, write_line: WriteLine) -> None:
+    """Note every answer of the app. A handler that streams counts its bytes in `request.ctx.bytes_sent`."""
+
+    @app.signal("http.lifecycle.response")
+    async def note(request: Request, response: BaseHTTPResponse, **_: Any) -> None:
+        seconds = time.perf_counter() - getattr(request, "started", time.perf_counter())
+        route = request.route.name.rpartition(".")[2] if request.route else "unmatched"
+        size = _size(request, response)
+        metrics.request(route, request.method, response.status, seconds, size)
+        write_line(
+            {
+                "event": "request",
+                "method": request.method,
+                "path": _path(request),
+                "status": response.status,
+                "bytes": size,
+                "ms": round(seconds * 1000, 3),
+                "route": route,
+                "client": request.client_ip,
+            }
+        )
+
+
+def _size(request: Request, response: BaseHTTPResponse) -> int:
+    """The body's bytes, without the marks of a chunked transfer."""
+    if request.method == "HEAD":
+        return 0
+    streamed: int = getattr(request.ctx, "bytes_sent", 0)
+    return streamed or len(response.body or b"")
+
+
+def _path(request: Request) -> str:
+    """The path as it was sent; the query string may hold what no log should."""
+    return request.raw_url.partition(b"?")[0].decode("ascii", "backslashreplace")

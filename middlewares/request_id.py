@@ -1,0 +1,74 @@
+"""Who a request is: `X-Request-ID` and `traceparent`, taken where they are well formed, made where they are not.
+
+Every answer bears the id, also a 404 and the answer to a request that could not be read. Both are in the context
+variables of libs/context, from where the stores get them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from typing import Any
+
+from sanic import Request
+from sanic.exceptions import BadURL, URITooLong
+from sanic.response import BaseHTTPResponse
+
+from libs.context import request_id_var, traceparent_var
+
+REQUEST_ID = "x-request-id"
+TRACEPARENT = "traceparent"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+# https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; later versions may add to the end.
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII
+)
+_NO_METHOD = "NONE"
+
+
+class IdentifiedRequest(Request):
+    """`Sanic(…, request_class=IdentifiedRequest)`. `started` is in seconds of time.perf_counter()."""
+
+    def __init__(self, url_bytes: bytes, headers: Any, version: str, method: str, *args: Any, **options: Any) -> None:
+        try:
+            super().__init__(url_bytes, headers, version, method, *args, **options)
+        except (BadURL, URITooLong):
+            if method != _NO_METHOD:
+                raise
+            # Sanic makes a request of no method to answer one that it could not read: with the same URL it would fail.
+            super().__init__(b"*", headers, version, method, *args, **options)
+        self.started = time.perf_counter()
+        self.request_id = _valid_id(self.headers.get(REQUEST_ID)) or str(uuid.uuid4())
+        request_id_var.set(self.request_id)
+        traceparent_var.set(_valid_traceparent(self.headers.get(TRACEPARENT)) or new_traceparent())
+
+    @property
+    def id(self) -> str:
+        """The request's id, as it was sent or made."""
+        return self.request_id
+
+    async def respond(self, response: BaseHTTPResponse | None = None, **options: Any) -> BaseHTTPResponse:
+        """As Sanic's; whatever is answered bears the id."""
+        answer: BaseHTTPResponse = await super().respond(response, **options)
+        answer.headers[REQUEST_ID] = self.request_id
+        return answer
+
+
+def new_traceparent() -> str:
+    """A W3C trace context of our own, not sampled."""
+    random = os.urandom(24).hex()
+    return f"00-{random[:32]}-{random[32:]}-00"
+
+
+def _valid_id(value: str | None) -> str | None:
+    return value if value is not None and _REQUEST_ID.fullmatch(value) else None
+
+
+def _valid_traceparent(value: str | None) -> str | None:
+    """What may be passed on: as it was sent, for this service records no span of its own."""
+    match = _TRACEPARENT.fullmatch(value) if value is not None and len(value) <= 256 else None
+    # Version 00 ends behind the flags.
+    return value if match and (match[1] != "00" or match[2] is None) else None
