@@ -167,22 +167,22 @@ class Docs(StoreResource):
         return {"bytes": sum([len(piece) async for piece in pieces(request)])}
 
 
-def make_api(base_path: str = "", public_url: str | None = None) -> Api:
+def make_api(base_path: str = "", public_url: str | None = None, description: str = "A sample service.") -> Api:
     """The sample's Api: the kind `things` as the instances `es` and `es-eu`."""
-    api = Api("Sample", "1.0", "A sample service.", base_path=base_path, public_url=public_url)
+    api = Api("Sample", "1.0", description, base_path=base_path, public_url=public_url)
     for name in ("es", "es-eu"):
         api.add(things, instance=name, args=(Store(name),))
     return api
 
 
-def make_app(name: str, base_path: str = "", public_url: str | None = None) -> Sanic[Any, Any]:
-    """The sample as an app; names of apps are unique in a process."""
+def make_app(name: str, *settings: Any, **more: Any) -> Sanic[Any, Any]:
+    """The sample as an app; names of apps are unique in a process. The rest goes to make_api."""
     app: Sanic[Any, Any] = Sanic(name, router=Router(), configure_logging=False)
     # Sanic can rewrite its classes for one app in a process alone.
     app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = 10_000
     errors.install(app)
-    api = make_api(base_path, public_url)
+    api = make_api(*settings, **more)
     api.mount(app)
     serve(app, api)
     return app

@@ -67,7 +67,7 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
         "listNodes", "listThings", "createThing", "getThing", "putThing", "deleteThing", "getThingByFullForm",
         "putThingByFullForm", "deleteThingByFullForm", "query", "queryByFullForm", "sendDocs",
     ]  # fmt: skip
-    expected = [f"{instance}_{name}" for instance in ("es", "es_eu") for name in local]
+    expected = [f"{instance}-{name}" for instance in ("es", "es-eu") for name in local]
     assert sorted(operation["operationId"] for _, operation in operations(document)) == sorted(expected)
 
 

@@ -194,10 +194,11 @@ async def test_415(ask: Ask, headers: dict[str, str]) -> None:
         problem(await ask(method, path, data=b'{"name": "x"}', headers=headers), 415, "MEDIA_TYPE_UNSUPPORTED")
 
 
-async def test_415_without_a_content_type(ask: Ask) -> None:
-    answer = await ask("POST", "/es/thing", data=b'{"name": "x"}', skip_auto_headers=["Content-Type"])
-    body = problem(answer, 415, "MEDIA_TYPE_UNSUPPORTED")
-    assert body["errors"][0]["hint"] == "send application/json, in UTF-8"
+async def test_a_body_without_a_content_type_is_json_where_that_is_taken(ask: Ask) -> None:
+    bare = {"skip_auto_headers": ["Content-Type"]}
+    assert (await ask("PUT", "/es/one", data=b'{"n": 1}', **bare)).json() == {"sent": {"n": 1}}
+    body = problem(await ask("POST", "/es/one/docs", data=b"{}\n", **bare), 415, "MEDIA_TYPE_UNSUPPORTED")
+    assert body["errors"][0]["hint"] == "send application/x-ndjson, in UTF-8"
 
 
 async def test_413(ask: Ask) -> None:

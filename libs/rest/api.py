@@ -158,9 +158,10 @@ def _endpoint(
     namespace: Namespace, name: str, prefix: str, place: Place, method: str, call: Callable[..., Any]
 ) -> Endpoint:
     operation = operation_of(call.__func__ if hasattr(call, "__func__") else call)
+    # No underscore: Swagger UI takes one in an operation's link for a space, and complains.
     local_id = operation.operation_id or f"{method}{place.resource.__name__}"
     return Endpoint(
-        id=f"{name.replace('-', '_')}_{local_id}{place.suffix}",
+        id=f"{name}-{local_id}{place.suffix}",
         http_method=method.upper(),
         path=paths.join(prefix, place.path),
         tag=name,

@@ -74,9 +74,13 @@ class Namespace:
         keeps the path out of the document. Raises ValueError for a path of another form."""
 
         def decorate(resource: C) -> C:
-            for template in templates:
-                paths.parse(template)
-                self.places.append(Place(template, resource, suffix, hidden))
+            found = [Place(template, resource, suffix, hidden) for template in templates]
+            for place in found:
+                paths.parse(place.path)
+            # Stacked decorators run from the bottom up; the paths stay in the order they are read.
+            known = [index for index, place in enumerate(self.places) if place.resource is resource]
+            first = known[0] if known else len(self.places)
+            self.places[first:first] = found
             return resource
 
         return decorate

@@ -11,7 +11,7 @@ from sanic import Request
 
 from libs.errors import Issue, RequestError
 from libs.rest import issues, strict_json
-from libs.rest.negotiate import content_type, preferred
+from libs.rest.negotiate import JSON, content_type, preferred
 from libs.rest.operation import Body
 
 _MAX_PARAMETERS = 100
@@ -128,7 +128,8 @@ class BodyReader:
 
     def _media_type(self, request: Request) -> str:
         headers = request.headers
-        header = headers.get("content-type", "")
+        # Clients of the earlier HostMonitor send JSON without saying so; a browser's form always says what it is.
+        header = headers.get("content-type", JSON)
         media_type, charset = (header, "utf-8") if header in self._forms else content_type(header)
         if media_type not in self._forms or charset not in ("utf-8", "us-ascii"):
             raise _unsupported("Content-Type", header, f"send {self._taken()}, in UTF-8")
