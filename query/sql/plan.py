@@ -8,9 +8,12 @@ from typing import Any
 from libs.result import Column
 from query.expr import conjuncts, leaves
 from query.expr import names as names_of
-from query.plan import Aggregate, Attempt, Filter, Limit, Order, Output, Plan, Project, Scan, Sort
+from query.plan import Aggregate, Attempt, Fill, Filter, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
 from query.schema import computed
+from query.sql.aggregate import group_block
 from query.sql.arithmetic import expression
+from query.sql.fill import fill_block
+from query.sql.merge import merge_blocks
 from query.sql.predicate import condition
 from query.sql.statement import Block, Build, Cell, Leaf, Sorting, Statement
 
@@ -97,10 +100,25 @@ def _project(build: Build, node: Project) -> Block:
     return Block(block.source, cells, block.where, block.order, block.limit)
 
 
+def _aggregate(build: Build, node: Aggregate) -> Block:
+    return group_block(build, block_of(build, node.input), node.group)
+
+
+def _fill(build: Build, node: Fill) -> Block:
+    return fill_block(build, block_of(build, node.input), node)
+
+
+def _merge(build: Build, node: Merge) -> Block:
+    return merge_blocks(build, [block_of(build, part) for part in node.inputs], node.table)
+
+
 NODES: dict[type, Callable[[Build, Any], Block]] = {
     Scan: _leaf,
     Attempt: _leaf,
+    Merge: _merge,
     Filter: _filter,
+    Aggregate: _aggregate,
+    Fill: _fill,
     Sort: _sort,
     Limit: _limit,
     Project: _project,

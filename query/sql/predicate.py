@@ -11,6 +11,7 @@ from typing import assert_never
 
 from query.expr import And, Compare, Not, Or, Predicate
 from query.pattern import to_re2
+from query.pattern_syntax import parse_ilike, parse_like, parse_regex
 from query.sql.quote import column_type
 from query.sql.statement import Build, Cell
 
@@ -96,8 +97,6 @@ def _between(build: Build, compare: Compare, sql: str, kind: str) -> str:
 
 
 def _pattern(build: Build, compare: Compare, sql: str, kind: str) -> str:
-    from query.pattern_syntax import parse_ilike, parse_like, parse_regex
-
     parse = {"like": parse_like, "ilike": parse_ilike, "regex": parse_regex}[compare.op]
     assert isinstance(compare.value, str)
     return f"regexp_matches({sql}, {build.bind(to_re2(parse(compare.value)))}::VARCHAR)"

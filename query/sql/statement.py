@@ -72,10 +72,10 @@ class Block:
     def columns(self) -> Schema:
         return tuple(cell.column for cell in self.cells.values())
 
-    def select(self, more: tuple[str, ...] = ()) -> str:
+    def select(self, more: tuple[str, ...] = (), distinct: bool = False) -> str:
         """The block as SQL: columns c0, c1, …, then `more`."""
         outputs = [f"{cell.sql} AS c{at}" for at, cell in enumerate(self.cells.values())] + list(more)
-        parts = [f"SELECT {', '.join(outputs) or '1'} FROM {self.source}"]
+        parts = [f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(outputs) or '1'} FROM {self.source}"]
         if self.where:
             parts.append("WHERE " + " AND ".join(self.where))
         if self.order:
