@@ -28,17 +28,15 @@ FILTER = RawSchema(
                 "type": "object",
                 "properties": {"field": {"type": "string"}, "op": {"const": "eq"}, "value": {}},
                 "required": ["field", "op", "value"],
+                "additionalProperties": False,
             },
-            "Filter": {
-                "anyOf": [
-                    {"$ref": "#/$defs/Condition"},
-                    {
-                        "type": "object",
-                        "properties": {"and": {"type": "array", "items": {"$ref": "#/$defs/Filter"}}},
-                        "required": ["and"],
-                    },
-                ]
+            "Conjunction": {
+                "type": "object",
+                "properties": {"and": {"type": "array", "items": {"$ref": "#/$defs/Filter"}}},
+                "required": ["and"],
+                "additionalProperties": False,
             },
+            "Filter": {"anyOf": [{"$ref": "#/$defs/Condition"}, {"$ref": "#/$defs/Conjunction"}]},
         },
     },
 )
@@ -161,7 +159,9 @@ class Query(StoreResource):
 @things.route("/<name>/docs")
 class Docs(StoreResource):
     @things.doc("Send many", operation_id="sendDocs")
-    @things.expect(str, content_types=("application/x-ndjson",), example='{"a": 1}\n', stream=True, encodings=("gzip",))
+    @things.expect(
+        bytes, content_types=("application/x-ndjson",), example='{"a": 1}\n', stream=True, encodings=("gzip",)
+    )
     @things.returns(200, dict[str, int], "How much came", example={"bytes": 9})
     async def post(self, request: Request, name: str) -> dict[str, int]:
         return {"bytes": sum([len(piece) async for piece in pieces(request)])}

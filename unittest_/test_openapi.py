@@ -132,8 +132,8 @@ def test_recursive_schemas_stay_recursive(document: dict[str, Any]) -> None:
     assert query == {"$ref": "#/components/schemas/Query"}
     assert schemas["Query"]["properties"]["with"] == {"$ref": "#/components/schemas/Query"}
     assert schemas["Query"]["properties"]["where"] == {"$ref": "#/components/schemas/Filter"}
-    branch = schemas["Filter"]["anyOf"][1]["properties"]["and"]["items"]
-    assert branch == {"$ref": "#/components/schemas/Filter"}
+    assert schemas["Filter"]["anyOf"][1] == {"$ref": "#/components/schemas/Conjunction"}
+    assert schemas["Conjunction"]["properties"]["and"]["items"] == {"$ref": "#/components/schemas/Filter"}
     assert "$defs" not in schemas["Query"]
     assert {"$ref": "#/components/schemas/Node"} in schemas["Node"]["properties"]["all"]["items"]["anyOf"]
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode
 from libs.error_codes import Code
 from libs.rest import envelope, paths, problem
 from libs.rest.api import Api, Endpoint
-from libs.rest.operation import Content, InlineSchema, Model, Operation
+from libs.rest.operation import Body, Content, InlineSchema, Model, Operation
 from libs.rest.schemas import PREFIX, Schemas
 
 Json = dict[str, Any]
@@ -92,13 +92,17 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
     if operation.deprecated:
         values["deprecated"] = True
     if operation.body is not None:
-        values["requestBody"] = {
-            "description": operation.body.description,
-            "content": _contents(operation.body.contents, schemas, "validation"),
-            "required": operation.body.required,
-        }
+        values["requestBody"] = _body(operation.body, schemas)
     values["responses"] = {**_answers(operation, schemas), **_failures(operation)}
     return {key: value for key, value in values.items() if value not in ("", [])}
+
+
+def _body(body: Body, schemas: Schemas) -> Json:
+    described: Json = {"description": body.description} if body.description else {}
+    return described | {
+        "content": _contents(body.contents, schemas, "validation"),
+        "required": body.required,
+    }
 
 
 def _texts(endpoint: Endpoint) -> tuple[str, str]:

@@ -17,7 +17,8 @@ class RawSchema:
     """A JSON Schema (2020-12) that stands in the document as the component `name`.
 
     References within it are `#` and `#/$defs/<name>`; its `$defs` become components as well, so that a recursive
-    grammar stays recursive. It describes a body, and checks nothing: the operation reads the body's bytes itself.
+    grammar stays recursive. Client generators need each branch of a union to be a reference to an object among the
+    `$defs`, called otherwise than its members. It describes a body, and checks nothing: the operation reads the body's bytes itself.
     """
 
     name: str
