@@ -22,6 +22,7 @@ content_type_overrides:
   application/x-ndjson: application/octet-stream
 """
 USE = """
+import asyncio
 from io import BytesIO
 
 from generated_client import Client
@@ -40,13 +41,14 @@ async def use(url: str) -> list[str]:
         where = Conjunction(and_=[leaf, Conjunction(and_=[leaf])])
         asked = await es_query.asyncio_detailed(name="a/b", client=client, body=Query(where=where, limit=1))
         lines = File(payload=BytesIO(b'{"a": 1}\\n'))
-        sent = await es_send_docs.asyncio_detailed(name="x", client=client, body=lines)
+        sent = await asyncio.to_thread(es_send_docs.sync_detailed, name="x", client=Client(url), body=lines)
         assert sent.status_code == 200
         listed = await es_list_things.asyncio(client=client, limit=50)
         assert listed is not None and not isinstance(listed, Problem)
         return [made.data.name, again.code, str(asked.status_code.value), *(thing.name for thing in listed.data)]
 """
 MISUSE = """
+import asyncio
 from io import BytesIO
 
 from generated_client.models import Condition, NewThing
