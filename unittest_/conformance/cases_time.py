@@ -99,7 +99,6 @@ def _nothing(fill: Body) -> Body:
 _NULLS = {"mode": "null"}
 _MORE: list[tuple[str, str, Body, tuple[str, ...]]] = [
     ("no row matched, another key", "access", _filled("10m", GAPS, _NULLS, "host") | {"where": leaf("status", "eq", 1)}, BOTH),
-    ("an empty range", "access", _filled("10m", span("2026-11-22T07:00:00Z", "2026-11-22T07:00:00Z"), _NULLS), BOTH),
     ("edges inside buckets", "access", _filled("1h", span("2026-11-22T05:59:59Z", "2026-11-22T10:00:01Z"), _NULLS), BOTH),
     ("an end on an edge", "access", _filled("1h", span("2026-11-22T06:00:00Z", "2026-11-22T10:00:00Z"), _NULLS), BOTH),
     ("an end past now", "access", _filled("1h", span("now-2h/h", "now+3h"), {"mode": "previous"}, "dc"), BOTH),

@@ -6,7 +6,8 @@ Decision: without `select` every field is answered, in code-point order of the n
 as they were sent, without nulls. Decision: rows are ordered by the range's field where one is named, else by
 `@timestamp` or `time`. Decision: `order_by` in rows may also name an output, and an output wins over a field of its name;
 addresses are ordered as text.
-Decision: in rows an expression sees earlier outputs too.
+Decision: in rows an expression sees earlier outputs too. Decision: a time range that holds no instant (`from` at or after
+`to`) is RANGE_INVALID.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def shape(body: Mapping[str, Any], table: Table, now: int) -> Shaped:
 def _bounds(span: Mapping[str, Any], now: int) -> Bounds:
     low = instant(span["from"], now) if "from" in span else None
     high = instant(span["to"], now) if "to" in span else None
-    if low is not None and high is not None and low > high:
-        raise Refused("RANGE_INVALID", "from is after to")
+    if low is not None and high is not None and low >= high:
+        raise Refused("RANGE_INVALID", "from is not before to")
     return low, high
 
 

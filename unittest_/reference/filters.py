@@ -1,6 +1,6 @@
 """The filter: a tree of `and`, `or`, `not` and leaves, turned into a test of a row.
 
-Decision: `between` with a low above its high matches nothing. Decision: an `ip` operand is one address in any spelling
+Decision: `between` with its low above its high is RANGE_INVALID. Decision: an `ip` operand is one address in any spelling
 (`2001:DB8::1`), never a network. Decision: an analysed text without a keyword sub-field takes `exists`, `match` and
 `match_phrase` alone.
 Decision: `match` and `match_phrase` are shown on lower-case ASCII words alone, where every analysis agrees.
@@ -102,6 +102,8 @@ def _value_test(op: str, raw: Any, spec: FieldSpec, now: int) -> ValueTest:
         if not isinstance(raw, list) or len(raw) != 2:
             raise Refused("RANGE_INVALID", "between takes two values")
         low, high = (operand(value, spec, now) for value in raw)
+        if low > high:
+            raise Refused("RANGE_INVALID", "between has its low above its high")
         return lambda v: bool(low <= v <= high)
     wanted_one = operand(raw, spec, now)
     if op == "eq":

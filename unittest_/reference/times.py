@@ -3,8 +3,8 @@
 Decision: a timestamp is written with 0, 3, 6 or 9 digits of a second, the fewest that hold it, always in `Z`.
 Decision: RFC 3339 is taken with `T` and `Z` in either case, an offset of at most 23:59, one to nine digits of a fraction,
 and no leap second; a date alone is no time.
-Decision: `now` takes any number of offsets (`now-1d+2h`), each applied from the left, then at most one rounding. A month or
-a year that lands past a month's end takes its last day. A day is 24 hours, since offsets and roundings are in UTC.
+Decision: `now` takes any number of offsets and roundings (`now-1d/d+8h`), applied from the left. A month or a year that
+lands past a month's end takes its last day. A day is 24 hours, since offsets and roundings are in UTC.
 """
 
 from __future__ import annotations
@@ -78,14 +78,15 @@ def _absolute(text: str) -> int:
 
 def _relative(text: str, now: int) -> int:
     at, ns = 3, now
-    while match := _OFFSET.match(text, at):
-        count = int(match[2]) * (1 if match[1] == "+" else -1)
-        ns = _shift(ns, count, match[3])
+    while at < len(text):
+        if match := _OFFSET.match(text, at):
+            count = int(match[2]) * (1 if match[1] == "+" else -1)
+            ns = _shift(ns, count, match[3])
+        elif match := _ROUND.match(text, at):
+            ns = _floor(ns, match[1])
+        else:
+            raise Refused("TIME_INVALID", f"{text!r} is no time")
         at = match.end()
-    if match := _ROUND.match(text, at):
-        ns, at = _floor(ns, match[1]), match.end()
-    if at != len(text):
-        raise Refused("TIME_INVALID", f"{text!r} is no time")
     return ns
 
 
