@@ -11,7 +11,7 @@ import orjson
 from openapi_pydantic import OpenAPI
 from pydantic.json_schema import JsonSchemaMode
 
-from libs.error_codes import Code
+from libs.error_codes import CODES, Code
 from libs.rest import envelope, paths, problem
 from libs.rest.api import Api, Endpoint
 from libs.rest.operation import Body, Content, InlineSchema, Model, Operation
@@ -40,7 +40,12 @@ def build(api: Api) -> Json:
             if any(not endpoint.hidden for endpoint in mounted.endpoints)
         ],
         "paths": items,
-        "components": {"schemas": {}, "responses": _shared_failures(), "securitySchemes": _SECURITY_SCHEMES},
+        "components": {
+            "schemas": {},
+            "responses": _shared_failures(),
+            "examples": _failure_examples(endpoints),
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
         # The empty requirement first: a key is optional.
         "security": [{}, {"bearer": []}, {"apiKey": []}],
     }
@@ -186,13 +191,20 @@ def _shared_failures() -> Json:
     return {name: _failure(codes) for name, codes in sorted((_name(codes), codes) for codes in shared)}
 
 
+def _failure_examples(endpoints: list[Endpoint]) -> Json:
+    """An error of each code that the document speaks of."""
+    declared = (code for endpoint in endpoints for code in endpoint.operation.failures)
+    names = sorted({*problem.usual(has_body=True), *declared})
+    return {name: {"summary": CODES[name].title, "value": problem.example(CODES[name])} for name in names}
+
+
 def _name(codes: list[Code]) -> str:
     """A component's name out of error codes: `JsonInvalid_RequestInvalid`."""
     return "_".join(code.name.title().replace("_", "") for code in codes)
 
 
 def _failure(codes: list[Code]) -> Json:
-    examples = {code.name: {"summary": code.title, "value": problem.example(code)} for code in codes}
+    examples = {code.name: {"$ref": f"#/components/examples/{code.name}"} for code in codes}
     return {
         "description": "; ".join(code.title for code in codes),
         "content": {problem.MEDIA_TYPE: {"schema": {"$ref": PREFIX + "Problem"}, "examples": examples}},
