@@ -1,0 +1,165 @@
+"""`select`, `group_by`, `order_by`: what is answered, by which keys, in which order."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from libs.buckets import known_zone, parse_width
+from libs.errors import RequestError
+from parser.expression import parse_expression
+from parser.filter_body import read_filter
+from parser.grammar import (
+    AGGREGATE_ITEM,
+    BUCKET_ITEM,
+    DIRECTIONS,
+    EXPRESSION_ITEM,
+    FIELD_ITEM,
+    LATER_SELECT,
+    MOST_KEYS,
+    MOST_SELECTED,
+    NOT_YET,
+    ORDER_ITEM,
+)
+from parser.reading import JsonObject, Reading
+from query.expr import Number
+from query.plan import AggregateName, Aggregation, BucketKey, CalendarUnit, FieldKey, Key, Order
+from query.question import SelectExpression, SelectField, SelectItem
+from query.vocabulary import AGGREGATES
+
+
+def read_select(reading: Reading, value: Any, at: str) -> tuple[SelectItem, ...]:
+    items = reading.items(value, at, MOST_SELECTED)
+    if value == []:
+        reading.issues.add("BODY_INVALID", "`select` names nothing.", at, "leave it away for every field")
+    return tuple([_select_item(reading, item, f"{at}/{index}") for index, item in enumerate(items)])
+
+
+def _select_item(reading: Reading, value: Any, at: str) -> SelectItem:
+    if type(value) is str:
+        return SelectField(reading.name(value, at, "a field's name"), at)
+    if type(value) is dict:
+        if "agg" in value:
+            return _aggregate(reading, value, at)
+        if "expr" in value:
+            return _expression(reading, value, at)
+        if "over" in value:
+            reading.issues.add("BODY_INVALID", "The member 'over' is not known here.", at + "/over", f"over: {NOT_YET}")
+            return SelectField("", at)
+    item = reading.object(value, at, FIELD_ITEM, FIELD_ITEM, LATER_SELECT)
+    return SelectField(
+        reading.name(item["field"], at + "/field", "a field's name") if item and "field" in item else "", at + "/field"
+    )
+
+
+def _aggregate(reading: Reading, value: JsonObject, at: str) -> Aggregation:
+    reading.object(value, at, AGGREGATE_ITEM, ("as",))
+    function = reading.word(value["agg"], AGGREGATES, at + "/agg", "an aggregate", "OPERATOR_UNKNOWN")
+    field = None
+    if "field" in value:
+        field = reading.name(value["field"], at + "/field", "a field's name")
+    elif function not in (None, "count"):
+        reading.missing("field", at)
+    where = read_filter(reading, value["where"], at + "/where") if "where" in value else None
+    p = None
+    if function == "percentile":
+        p = _percent(reading, value, at)
+    elif "p" in value and function is not None:
+        reading.issues.add("BODY_INVALID", f"`{function}` takes no `p`.", at + "/p", "`percentile` does")
+    return Aggregation(cast(AggregateName, function), field, _as(reading, value, at), p, where, at=at)
+
+
+def _percent(reading: Reading, value: JsonObject, at: str) -> float | None:
+    if "p" not in value:
+        reading.missing("p", at)
+        return None
+    p = value["p"]
+    if type(p) not in (int, float):
+        reading.wrong(p, "a number from 0 to 100", at + "/p")
+        return None
+    if not 0 <= p <= 100:
+        reading.issues.add("RANGE_INVALID", f"The percentile {p} is outside of 0 to 100.", at + "/p", "use 0 to 100")
+        return None
+    return float(p)
+
+
+def _as(reading: Reading, value: JsonObject, at: str) -> str:
+    return reading.name(value["as"], at + "/as", "an output's name") if "as" in value else ""
+
+
+def _expression(reading: Reading, value: JsonObject, at: str) -> SelectExpression:
+    reading.object(value, at, EXPRESSION_ITEM, ("as",))
+    name, text = _as(reading, value, at), value["expr"]
+    if type(text) is not str:
+        reading.wrong(text, "an expression, a string", at + "/expr")
+        return SelectExpression(name, Number(0.0), at=at)
+    try:
+        return SelectExpression(name, parse_expression(text), text, at)
+    except RequestError as error:
+        reading.issues.add(error.code.name, error.message, at + "/expr", error.hint)
+        return SelectExpression(name, Number(0.0), at=at)
+
+
+def read_group_by(reading: Reading, value: Any, at: str) -> tuple[Key, ...]:
+    items = reading.items(value, at, MOST_KEYS)
+    return tuple([_key(reading, item, f"{at}/{index}") for index, item in enumerate(items)])
+
+
+def _key(reading: Reading, value: Any, at: str) -> Key:
+    if type(value) is str:
+        return FieldKey(reading.name(value, at, "a field's name"), at)
+    if type(value) is dict and "time_bucket" in value:
+        return _bucket(reading, value, at)
+    item = reading.object(value, at, FIELD_ITEM, FIELD_ITEM)
+    return FieldKey(
+        reading.name(item["field"], at + "/field", "a field's name") if item and "field" in item else "", at + "/field"
+    )
+
+
+def _bucket(reading: Reading, value: JsonObject, at: str) -> BucketKey:
+    reading.object(value, at, BUCKET_ITEM, ("field", "as"))
+    field = reading.name(value["field"], at + "/field", "a field's name") if "field" in value else ""
+    width = _width(reading, value["time_bucket"], at + "/time_bucket")
+    tz = "UTC"
+    if "tz" in value:
+        tz = _zone(reading, value["tz"], width, at + "/tz")
+    return BucketKey(field, width, _as(reading, value, at), tz, at=at)
+
+
+def _width(reading: Reading, value: Any, at: str) -> int | CalendarUnit:
+    if type(value) is not str:
+        reading.wrong(value, "a bucket's width, a string", at, "such as 30s, 5m, 1h, 1d")
+        return "1d"
+    try:
+        return cast("int | CalendarUnit", parse_width(value))
+    except ValueError as error:
+        reading.issues.add("BUCKET_INVALID", f"{error}.", at)
+        return "1d"
+
+
+def _zone(reading: Reading, value: Any, width: int | CalendarUnit, at: str) -> str:
+    if type(value) is not str:
+        reading.wrong(value, "a time zone's name, a string", at)
+        return "UTC"
+    if isinstance(width, int):
+        message = "A bucket of fixed width has no time zone."
+        reading.issues.add("BUCKET_INVALID", message, at, "leave `tz` away, or use 1d, 1w, 1M, 1y")
+    elif not known_zone(value):
+        message = f"{value[:100]!r} is no time zone."
+        reading.issues.add("BUCKET_INVALID", message, at, "use a name such as Europe/Berlin or UTC")
+    return value
+
+
+def read_order_by(reading: Reading, value: Any, at: str) -> tuple[Order, ...]:
+    items = reading.items(value, at, MOST_KEYS)
+    return tuple([_order(reading, item, f"{at}/{index}") for index, item in enumerate(items)])
+
+
+def _order(reading: Reading, value: Any, at: str) -> Order:
+    if type(value) is str:
+        return Order(reading.name(value, at, "a field's name"), False, at)
+    item = reading.object(value, at, ORDER_ITEM, FIELD_ITEM)
+    if item is None or "field" not in item:
+        return Order("", False, at)
+    field = reading.name(item["field"], at + "/field", "a field's name")
+    direction = reading.word(item.get("dir", "asc"), DIRECTIONS, at + "/dir", "a direction")
+    return Order(field, direction == "desc", at + "/field")
