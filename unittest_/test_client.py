@@ -13,6 +13,7 @@ import pytest
 
 from libs.rest import build, to_bytes
 from unittest_.sample_service import make_api, make_app, running
+from unittest_.service_api import service_api
 
 CONFIG = """
 package_name_override: generated_client
@@ -20,6 +21,13 @@ post_hooks: []
 content_type_overrides:
   application/problem+json: application/json
   application/x-ndjson: application/octet-stream
+"""
+# The generator knows no lines of text beside JSON in one body: its client sends the JSON form.
+OWN_CONFIG = """
+package_name_override: generated_client
+post_hooks: []
+content_type_overrides:
+  application/problem+json: application/json
 """
 USE = """
 import asyncio
@@ -74,6 +82,21 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.remove(str(folder))
     for name in [name for name in sys.modules if name.split(".")[0] in ("generated_client", "use_client")]:
         del sys.modules[name]
+
+
+def test_the_service_s_own_client_type_checks(tmp_path: Path) -> None:
+    document = build(service_api(tmp_path))
+    (tmp_path / "openapi.json").write_bytes(to_bytes(document))
+    (tmp_path / "config.yaml").write_text(OWN_CONFIG)
+    written = run(
+        tmp_path,
+        "openapi_python_client", "generate", "--path", "openapi.json", "--config", "config.yaml",
+        "--meta", "none", "--output-path", "generated_client",
+    )  # fmt: skip
+    modules = [path for path in tmp_path.glob("generated_client/api/*/*.py") if path.name != "__init__.py"]
+    assert len(modules) == sum(len(item) for item in document["paths"].values()), written
+    assert "Unable to" not in written, written
+    run(tmp_path, "mypy", "--strict", "-p", "generated_client")
 
 
 def run(folder: Path, *command: str, succeeds: bool = True) -> str:

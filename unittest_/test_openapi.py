@@ -16,13 +16,21 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from libs.rest import Api, Namespace, RawSchema, Resource, build, to_bytes
 from libs.rest.schemas import Schemas
 from unittest_.sample_service import FILTER, make_api, make_app, running
+from unittest_.service_api import service_api
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
+    """The sample's document."""
     return build(make_api())
+
+
+@pytest.fixture(scope="module", params=["sample", "service"])
+def any_document(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The sample's document, then the service's own."""
+    return build(make_api() if request.param == "sample" else service_api(tmp_path_factory.mktemp("service")))
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,14 +60,14 @@ def references(value: object) -> Iterator[str]:
             yield from references(member)
 
 
-def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
-    assert document["openapi"] == "3.1.1"
-    OpenAPIV31SpecValidator(document).validate()
+def test_it_is_valid_openapi(any_document: dict[str, Any]) -> None:
+    assert any_document["openapi"] == "3.1.1"
+    OpenAPIV31SpecValidator(any_document).validate()
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
-    for reference in set(references(document)):
-        assert resolve(document, {"$ref": reference}) is not None
+def test_every_reference_leads_somewhere(any_document: dict[str, Any]) -> None:
+    for reference in set(references(any_document)):
+        assert resolve(any_document, {"$ref": reference}) is not None
 
 
 def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
@@ -71,13 +79,20 @@ def test_operation_ids_are_stable_and_unique(document: dict[str, Any]) -> None:
     assert sorted(operation["operationId"] for _, operation in operations(document)) == sorted(expected)
 
 
+def test_ids_of_the_service_are_unique_and_make_links(any_document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, operation in operations(any_document)]
+    assert len(set(ids)) == len(ids)
+    # Swagger UI reads an underscore in an operation's link as a space.
+    assert not [name for name in ids if "_" in name]
+
+
 def test_it_is_the_same_each_time(document: dict[str, Any]) -> None:
     assert to_bytes(build(make_api())) == to_bytes(document)
 
 
-def test_every_body_and_answer_has_an_example(document: dict[str, Any]) -> None:
-    for name, operation in operations(document):
-        forms = [resolve(document, answer).get("content", {}) for answer in operation["responses"].values()]
+def test_every_body_and_answer_has_an_example(any_document: dict[str, Any]) -> None:
+    for name, operation in operations(any_document):
+        forms = [resolve(any_document, answer).get("content", {}) for answer in operation["responses"].values()]
         if "requestBody" in operation:
             forms.append(operation["requestBody"]["content"])
         for form in forms:
@@ -85,25 +100,28 @@ def test_every_body_and_answer_has_an_example(document: dict[str, Any]) -> None:
                 assert "example" in content or content.get("examples"), (name, media_type)
 
 
-def test_every_operation_tells_its_errors_in_the_common_shape(document: dict[str, Any]) -> None:
-    for name, operation in operations(document):
+def test_every_operation_tells_its_errors_in_the_common_shape(any_document: dict[str, Any]) -> None:
+    for name, operation in operations(any_document):
         statuses = set(operation["responses"])
         assert statuses >= {"400", "404", "405", "406", "500", "503"}, name
         if "requestBody" in operation:
             assert statuses >= {"413", "415", "422"}, name
         for status, answer in operation["responses"].items():
             if status >= "400":
-                content = resolve(document, answer)["content"]["application/problem+json"]
+                content = resolve(any_document, answer)["content"]["application/problem+json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
-                examples = [resolve(document, example)["value"] for example in content["examples"].values()]
+                examples = [resolve(any_document, example)["value"] for example in content["examples"].values()]
                 assert all(example["status"] == int(status) for example in examples)
 
 
-def test_every_operation_is_described(document: dict[str, Any]) -> None:
-    tags = {tag["name"] for tag in document["tags"]}
-    for name, operation in operations(document):
+def test_every_operation_is_described(any_document: dict[str, Any]) -> None:
+    tags = {tag["name"] for tag in any_document["tags"]}
+    for name, operation in operations(any_document):
         assert operation["summary"], name
         assert set(operation["tags"]) <= tags, name
+
+
+def test_texts_come_from_docstrings_too(document: dict[str, Any]) -> None:
     read = document["paths"]["/es/{name}"]["get"]
     assert read["description"] == "A second paragraph, for the document."
     assert read["parameters"][0]["example"] == "one"
@@ -112,6 +130,21 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 def test_declared_errors_stand_beside_the_usual_ones(document: dict[str, Any]) -> None:
     answer = document["paths"]["/es/{name}"]["get"]["responses"]["404"]
     assert set(answer["content"]["application/problem+json"]["examples"]) == {"ROUTE_UNKNOWN", "INDEX_UNKNOWN"}
+
+
+def test_an_answer_and_an_error_of_one_status_stand_together() -> None:
+    both = Namespace("both", "/both")
+
+    @both.route("")
+    class Both(Resource):
+        @both.returns(503, int, "Down", example=1)
+        async def get(self, request: object) -> None: ...
+
+    api = Api("Both", "1")
+    api.add(both)
+    answer = build(api)["paths"]["/both"]["get"]["responses"]["503"]
+    assert answer["description"] == "Down"
+    assert set(answer["content"]) == {"application/json", "application/problem+json"}
 
 
 def test_query_parameters_come_from_their_model(document: dict[str, Any]) -> None:

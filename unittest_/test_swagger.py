@@ -13,7 +13,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, Request, async_playwright, expect
 
+from config.settings import Settings
 from libs.rest import build
+from main import create_app
 from unittest_.sample_service import make_api, make_app, running
 
 REMEDY = "no Chromium: on Debian, `apt-get install chromium`"
@@ -170,4 +172,18 @@ async def test_the_page_works_below_a_base_path(browser: Any) -> None:
         await open_page(visit, "/hm")
         await execute(visit.page.locator("#operations-es-es-listNodes"))
         assert visit.requests[-1].url == f"{url}/hm/es/node"
+        visit.check()
+
+
+async def test_the_service_s_own_page(browser: Any, tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path / "data", log_dir=tmp_path / "logs"), name="own_page")
+    app.config.TOUCHUP = False
+    document = build(app.ctx.api)
+    async with running(app) as url, visiting(browser, url) as visit:
+        await open_page(visit)
+        await expect(visit.page.locator(".opblock")).to_have_count(
+            sum(len(item) for item in document["paths"].values())
+        )
+        await execute(visit.page.locator("#operations-health-health-live"))
+        await visit.page.screenshot(path=SCREENSHOTS / "swagger-service.png")
         visit.check()

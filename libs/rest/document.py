@@ -98,7 +98,7 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
         values["deprecated"] = True
     if operation.body is not None:
         values["requestBody"] = _body(operation.body, schemas)
-    values["responses"] = {**_answers(operation, schemas), **_failures(operation)}
+    values["responses"] = _responses(operation, schemas)
     return {key: value for key, value in values.items() if value not in ("", [])}
 
 
@@ -140,6 +140,15 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> Iterator[Json]:
         yield parameter | {"schema": schema}
 
 
+def _responses(operation: Operation, schemas: Schemas) -> Json:
+    """Answers and errors; a status that is both (a 503 of /health/ready) holds the content of both."""
+    answers, failures = _answers(operation, schemas), _failures(operation)
+    for status in answers.keys() & failures.keys():
+        failure = _failure(_codes(operation)[int(status)])
+        failures[status] = answers[status] | {"content": answers[status].get("content", {}) | failure["content"]}
+    return answers | failures
+
+
 def _answers(operation: Operation, schemas: Schemas) -> Json:
     answers: Json = {}
     for status, answer in operation.answers.items():
@@ -177,13 +186,16 @@ def _contents(contents: tuple[Content, ...], schemas: Schemas, mode: JsonSchemaM
 
 def _failures(operation: Operation) -> Json:
     """The errors an operation can answer: a reference where they are those of every route, else their own list."""
-    usual = problem.usual(operation.body is not None)
-    shared = problem.by_status(usual)
+    shared = problem.by_status(problem.usual(operation.body is not None))
     failures: Json = {}
-    for status, codes in problem.by_status((*usual, *operation.failures)).items():
+    for status, codes in _codes(operation).items():
         is_usual = codes == shared.get(status)
         failures[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"} if is_usual else _failure(codes)
     return failures
+
+
+def _codes(operation: Operation) -> dict[int, list[Code]]:
+    return problem.by_status((*problem.usual(operation.body is not None), *operation.failures))
 
 
 def _shared_failures() -> Json:
