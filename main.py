@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ VERSION = "0.1.0"
 BACKLOG = 1024
 # Sanic's own wait for the first byte of an answer: the query's deadline comes first.
 RESPONSE_GRACE_SECONDS = 30
+STOP_RETRY_SECONDS = 0.1
 
 cli = typer.Typer(add_completion=False, help="One query language over monitoring stores, over plain HTTP.")
 _log = structlog.get_logger("main")
@@ -42,6 +44,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
         router=Router(),
         request_class=IdentifiedRequest,
         configure_logging=False,
+        env_prefix=None,
         loads=orjson.loads,
         dumps=orjson.dumps,
     )
@@ -89,6 +92,31 @@ def _watch_loop(app: Sanic[Any, Any]) -> None:
         app.ctx.loop_watch.cancel()
 
 
+def _stop_on_signals(app: Sanic[Any, Any]) -> None:
+    """SIGTERM and Ctrl-C end the service.
+
+    Sanic's own handlers, and the loop's, lose a signal that comes between its start and its running forever.
+    """
+    stopping = False
+
+    @app.after_server_start
+    async def listen(app: Sanic[Any, Any]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not stopping:
+                loop.call_later(STOP_RETRY_SECONDS, stop)
+                app.stop(terminate=False)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+    @app.before_server_stop
+    async def begin(app: Sanic[Any, Any]) -> None:
+        nonlocal stopping
+        stopping = True
+
+
 @cli.callback(invoke_without_command=True)
 def without_a_word(context: typer.Context) -> None:
     """Without a word: serve."""
@@ -107,13 +135,15 @@ def serve() -> None:
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    _stop_on_signals(app)
+
     @app.after_server_start
     async def tell(app: Sanic[Any, Any]) -> None:
         if warning:
             _log.warning(warning)
         _log.info("serving", url=f"{address}{settings.base_path}/", version=VERSION, pid=os.getpid())
 
-    app.run(sock=listening, single_process=True, access_log=False, motd=False)
+    app.run(sock=listening, single_process=True, access_log=False, motd=False, register_sys_signals=False)
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from sanic import HTTPResponse, Request, Sanic, exceptions
 
 from libs.context import request_id_var
 from libs.errors import HostMonitorError, NotFoundError, RequestError, StoreError, UnavailableError
+from libs.observe import METRICS
 
 PROBLEM_JSON = "application/problem+json"
 _log = structlog.get_logger("errors")
@@ -40,6 +41,7 @@ def install(app: Sanic[Any, Any]) -> None:
 async def handle(request: Request, exception: Exception) -> HTTPResponse:
     """The answer to an exception that left a handler or a middleware."""
     error = translate(request, exception)
+    METRICS.error(error.code.name)
     if error.status >= 500 and not isinstance(exception, HostMonitorError):
         _log.error("request failed", exc_info=exception, path=request.path, method=request.method)
     return respond(error)
