@@ -53,6 +53,7 @@ class RequestContext:
     """Made once a request by the HTTP side, handed down the whole walk.
 
     `deadline` is in seconds of `time.monotonic()`; `now_ns` the one instant that `now` means, in nanoseconds since 1970.
+    `notes` say how the answer was come by where that was decided while it ran (for logs and explain, not for callers).
     """
 
     id: str = "-"
@@ -65,6 +66,7 @@ class RequestContext:
     exact: bool = False
     warnings: list[Notice] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     partial: bool = False
     timings: dict[str, float] = field(default_factory=dict)
 

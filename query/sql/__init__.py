@@ -20,7 +20,8 @@ Limits inside the statement raise DuckDB errors that `translate(error)` turns in
 (NUMBER_OUT_OF_RANGE), more groups than `groups` (COST_EXCEEDED), out of memory (COST_EXCEEDED).
 """
 
+from query.sql.failure import translate
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Relation, Statement
 
-__all__ = ["Cell", "Relation", "Statement", "lower", "unfold"]
+__all__ = ["Cell", "Relation", "Statement", "lower", "translate", "unfold"]

@@ -39,9 +39,9 @@ def group_block(build: Build, block: Block, group: Grouping) -> Block:
 
 
 def groups_within(build: Build, count: str) -> str:
-    """A condition that fails the statement when a scalar query answers more than the limit of groups."""
-    refusal = build.bind(f"COST_EXCEEDED groups {build.groups}")
-    return f"CASE WHEN ({count}) > {build.bind(build.groups)} THEN error({refusal}) ELSE TRUE END"
+    """A condition that fails the statement when a scalar query answers more than its parameter `groups`."""
+    build.params["groups"] = build.groups
+    return f"CASE WHEN ({count}) > $groups THEN error('COST_EXCEEDED groups ' || $groups::VARCHAR) ELSE TRUE END"
 
 
 def _plain(build: Build, block: Block, group: Grouping) -> Block:

@@ -19,7 +19,8 @@ from query.sql.statement import Block, Build, Cell, Leaf, Sorting, Statement
 
 
 def lower(plan: Plan, leaf: Leaf, groups: int | None = None) -> Statement:
-    """The plan as one SELECT over what `leaf` answers for each scan (and attempt). More than `groups` groups fail it."""
+    """The plan as one SELECT over what `leaf` answers for each scan (and attempt). More than `groups` groups fail it;
+    the parameter of that name may be set anew before running."""
     build = Build(leaf, groups)
     return build.statement(block_of(build, plan))
 

@@ -1,0 +1,39 @@
+"""Asks the store first, and takes the longer way when its numbers prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from libs.context import RequestContext
+from libs.result import Batch, Schema
+from operator_.base import Operator, close
+from query.backend import NotProven
+
+
+class AttemptOperator:
+    """`pushed`, unless it raises NotProven before its first batch: then `otherwise`, with a note in the context."""
+
+    def __init__(self, pushed: Operator, otherwise: Operator, reason: str) -> None:
+        self.pushed, self.otherwise, self.reason = pushed, otherwise, reason
+
+    @property
+    def schema(self) -> Schema:
+        return self.otherwise.schema
+
+    async def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
+        stream = self.pushed.execute(context)
+        try:
+            try:
+                first = await anext(stream, None)
+            except NotProven as error:
+                context.notes.append(f"{self.reason}: not proven ({error}), computed here")
+                await close(stream)
+                stream = self.otherwise.execute(context)
+                first = await anext(stream, None)
+            if first is None:
+                return
+            yield first
+            async for batch in stream:
+                yield batch
+        finally:
+            await close(stream)

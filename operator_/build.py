@@ -1,0 +1,55 @@
+"""A plan and its queries as operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from operator_.attempt import AttemptOperator
+from operator_.base import Operator
+from operator_.engine import Engine
+from operator_.light import LimitOperator, PickOperator
+from operator_.residual import Residual, ResidualOperator
+from operator_.scan import ScanOperator
+from query.backend import Query
+from query.plan import Attempt, Limit, Plan, Project, Scan, inputs
+
+
+def build(plan: Plan, queries: Mapping[Scan, Query], engine: Engine) -> Operator:
+    """What runs the plan: scans, attempts, and first rows and columns of them as they are; all else by the engine."""
+    match plan:
+        case Scan():
+            return ScanOperator(plan.source.instance, queries[plan])
+        case Attempt(pushed, otherwise, reason):
+            return AttemptOperator(build(pushed, queries, engine), build(otherwise, queries, engine), reason)
+        case Limit(child, count) if _light(child):
+            return LimitOperator(build(child, queries, engine), count)
+        case Project(child, outputs) if _light(plan):
+            return PickOperator(build(child, queries, engine), tuple(output.name for output in outputs))
+        case _:
+            return _residual(plan, queries, engine)
+
+
+def _light(plan: Plan) -> bool:
+    """Whether the plan needs no engine of its own."""
+    match plan:
+        case Scan() | Attempt():
+            return True
+        case Limit(child):
+            return _light(child)
+        case Project(child, outputs):
+            return _light(child) and all(output.expression is None for output in outputs)
+        case _:
+            return False
+
+
+def _residual(plan: Plan, queries: Mapping[Scan, Query], engine: Engine) -> Operator:
+    names = {leaf: f"input{at}" for at, leaf in enumerate(dict.fromkeys(_leaves(plan)))}
+    operators = {name: build(leaf, queries, engine) for leaf, name in names.items()}
+    return ResidualOperator(Residual(plan, names), operators, engine)
+
+
+def _leaves(plan: Plan) -> tuple[Scan | Attempt, ...]:
+    """Where the residual ends: at scans and attempts, from the left."""
+    if isinstance(plan, Scan | Attempt):
+        return (plan,)
+    return tuple(leaf for child in inputs(plan) for leaf in _leaves(child))

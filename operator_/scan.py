@@ -1,0 +1,75 @@
+"""One store's rows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from libs.context import RequestContext, SourceReport
+from libs.errors import CostError, DeadlineError, StoreError
+from libs.result import Batch, Schema
+from operator_.base import close
+from query.backend import CatalogStale, NotProven, Query
+
+
+class ScanOperator:
+    """Pulls a query: reports its source, the time it was waited for and its rows, and holds the limit of rows fetched.
+
+    Raises what the query raises, CostError past `limits.rows_fetched` of all sources together, DeadlineError."""
+
+    def __init__(self, source: str, query: Query) -> None:
+        self.source = source
+        self.query = query
+
+    @property
+    def schema(self) -> Schema:
+        return self.query.schema
+
+    async def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
+        report, waited = _report(context, self.source), 0.0
+        stream = self.query.stream(context)
+        try:
+            while True:
+                begun = time.monotonic()
+                try:
+                    async with asyncio.timeout(context.remaining(self.source)):
+                        batch = await anext(stream, None)
+                except TimeoutError:
+                    raise DeadlineError(f"{self.source!r} did not answer in time.", source=self.source) from None
+                finally:
+                    waited += time.monotonic() - begun
+                    report.took_ms = max(report.took_ms, round(waited * 1000, 3))
+                if batch is None:
+                    return
+                report.rows += batch.length
+                _check_rows(context)
+                yield batch
+        except (NotProven, CatalogStale):
+            if not report.rows:
+                context.sources.remove(report)
+            raise
+        except StoreError as error:
+            report.status = error.code.name
+            raise
+        finally:
+            await close(stream)
+
+
+def _report(context: RequestContext, source: str) -> SourceReport:
+    """The source's row of `meta.sources`, made when it is the first scan of it."""
+    for report in context.sources:
+        if report.source == source:
+            return report
+    report = SourceReport(source)
+    context.sources.append(report)
+    return report
+
+
+def _check_rows(context: RequestContext) -> None:
+    fetched, limit = sum(report.rows for report in context.sources), context.limits.rows_fetched
+    if fetched > limit:
+        raise CostError(
+            f"The query fetches more than {limit} rows.",
+            hint="narrow the time range or the filter, or use only what the store can group by itself (see explain)",
+        )

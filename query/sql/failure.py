@@ -1,0 +1,43 @@
+"""DuckDB's errors as the tree's."""
+
+from __future__ import annotations
+
+import duckdb
+
+from libs.errors import CostError, HostMonitorError, RequestError, StoreError
+
+_GROUPS = "COST_EXCEEDED groups "
+
+
+def translate(error: duckdb.Error, source: str | None = None, memory: str | None = None) -> HostMonitorError:
+    """The error to raise in DuckDB's stead. `memory` says the limit that an engine was given, for the message."""
+    text = str(error)
+    if _GROUPS in text:
+        limit = text.split(_GROUPS, 1)[1].split()[0]
+        return too_many_groups(limit)
+    match error:
+        case duckdb.OutOfMemoryException():
+            limit = f" of {memory}" if memory else ""
+            return CostError(
+                f"The query needs more than the local engine's memory{limit}.",
+                hint="narrow the time range or the filter, or use fewer or wider groups",
+                source=source,
+            )
+        case duckdb.ConversionException() | duckdb.OutOfRangeException():
+            return RequestError(
+                "A number on the way does not fit into int64.",
+                code="NUMBER_OUT_OF_RANGE",
+                hint="use avg, or a narrower range",
+                source=source,
+            )
+        case _:
+            return StoreError(f"The engine failed: {text.splitlines()[0]}", source=source)
+
+
+def too_many_groups(limit: object, found: int | None = None) -> CostError:
+    """More groups than the limit, of which `found` were foreseen before running."""
+    figure = f"some {found}" if found is not None else f"more than {limit}"
+    return CostError(
+        f"The query makes {figure} groups; the limit is {limit}.",
+        hint="narrow the time range or the filter, use wider buckets, or fewer keys",
+    )
