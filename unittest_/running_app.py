@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
-
-from sanic import Sanic
 
 from config.settings import Settings
 from main import create_app
+from unittest_.sample_service import running
 
 _numbers = count(1)
-
-
-@asynccontextmanager
-async def running(app: Sanic[Any, Any]) -> AsyncIterator[str]:
-    """Run an app; yields its address without a trailing slash."""
-    # Sanic takes port 0 for its default port, and leaves the server's methods untyped.
-    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    server: Any = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
-    await server.startup()
-    await server.before_start()
-    await server.after_start()
-    host, port = listening.getsockname()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        await server.before_stop()
-        server.close()
-        await server.wait_closed()
-        await server.after_stop()
-        Sanic.unregister_app(app)
 
 
 @asynccontextmanager
