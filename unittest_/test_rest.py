@@ -6,14 +6,19 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+from sanic import Sanic
 from yarl import URL
 
-from libs.rest import Api, Namespace, Resource, encode
+from libs.errors import RequestError
+from libs.rest import Api, Namespace, Resource, Router, encode
 from libs.rest.negotiate import content_type, preferred
 from unittest_.sample_service import Store, Thing, make_app, running, things
 
@@ -173,6 +178,11 @@ async def test_accepted(ask: Ask, accept: str) -> None:
     assert (await ask("GET", "/es/node", headers={"Accept": accept})).status == 200
 
 
+async def test_several_accept_headers_are_one_list(ask: Ask) -> None:
+    headers = [("Accept", "text/html"), ("Accept", "application/json")]
+    assert (await ask("GET", "/es/node", headers=headers)).status == 200
+
+
 async def test_other_formats_of_an_answer_are_accepted(ask: Ask) -> None:
     answer = await ask("POST", "/es/one/query", json={}, headers={"Accept": "text/csv"})
     assert answer.status == 200
@@ -326,6 +336,40 @@ async def test_envelope_status_and_errors_of_operations(ask: Ask) -> None:
     assert (dropped.status, dropped.content) == (204, b"")
     gone = problem(await ask("DELETE", "/es/two"), 404, "INDEX_UNKNOWN")
     assert pointers(gone) == {"path/name"}
+
+
+@pytest.fixture(scope="module")
+def router() -> Router:
+    app = make_app("router")
+    app.router.finalize()
+    Sanic.unregister_app(app)
+    assert isinstance(app.router, Router)
+    return app.router
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(["", "/query"]))
+def test_any_text_reaches_the_full_form_as_it_is(router: Router, name: str, behind: str) -> None:
+    method = "POST" if behind else "GET"
+    route, _, found = router.get(f"/es/thing/{quote(name, safe='')}{behind}", method, None)
+    assert found == {"name": name}
+    assert route.path == f"es/thing/<name:str>{behind}"
+
+
+@given(
+    st.text(st.sampled_from("/%2Fes.nodethigquryab\u00e9"), max_size=40),
+    st.sampled_from(["GET", "POST", "DELETE", "X"]),
+)
+def test_any_path_is_routed_or_refused(router: Router, path: str, method: str) -> None:
+    try:
+        route, _, found = router.get("/" + path, method, None)
+    except RequestError as error:
+        refused = error
+    else:
+        assert method in route.methods
+        assert all(found.values())
+        return
+    assert refused.status in (400, 404, 405)
+    assert (refused.status == 405) == bool(refused.allow)
 
 
 async def test_instances_keep_to_themselves(ask: Ask) -> None:

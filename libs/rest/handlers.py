@@ -46,7 +46,7 @@ def make(method: Callable[..., Awaitable[Any]], operation: Operation) -> Handler
         started = perf_counter()
         accept = request.headers.get("accept")
         if accept is not None and accept != "*/*":
-            check_accept(accept, offered)
+            check_accept(",".join(request.headers.getall("accept")), offered)
         query_string = request.query_string
         issues: list[Any] = []
         if query_string or hands_over_query:
