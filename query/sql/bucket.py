@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from libs.result import INT64, NS_PER, TIMESTAMP, Column, Type
-from query.buckets import SECOND, pieces
+from libs.times import NS_PER_SECOND
 from query.plan import BucketKey, CalendarUnit
 from query.sql.statement import Block, Build, Cell, numbered
-from query.zone import CYCLE, LAST
+from query.sql.zone import CYCLE, LAST
+from query.sql.zone_pieces import pieces
 
 _DAY = 86_400
 _FIXED = {"1d": (_DAY, 0), "1w": (7 * _DAY, 4 * _DAY)}  # seconds, and a start: 1970-01-05 was a Monday
@@ -40,7 +41,7 @@ def _start(build: Build, instant: str, key: BucketKey) -> str:
     if isinstance(key.width, int):
         bound = f"{build.bind(key.width // NS_PER[key.unit])}::BIGINT"
         return f"({instant} - {_modulo(instant, bound)})"
-    per_second = SECOND // NS_PER[key.unit]
+    per_second = NS_PER_SECOND // NS_PER[key.unit]
     if key.width in _FIXED:
         width, origin = (seconds * per_second for seconds in _FIXED[key.width])
         return f"({instant} - {_modulo(f'({instant} - {origin})', str(width))})"
@@ -76,7 +77,7 @@ def _each_in_zone(build: Build, block: Block, key: BucketKey, column: Column) ->
 def _in_zone(build: Build, block: Block, key: BucketKey, field: Cell, column: Column) -> Block:
     """Looks up the zone's piece that holds each instant, and floors the local clock within it."""
     assert not isinstance(key.width, int)
-    per_second = SECOND // NS_PER[column.type.unit]
+    per_second = NS_PER_SECOND // NS_PER[column.type.unit]
     block = build.nest(_add(block, Column(_SECOND, INT64), _floored(field.sql, per_second)))
     second = block.cells[_SECOND].sql
     cycles = f"(CASE WHEN {second} >= {LAST} THEN ({second} - {LAST}) // {CYCLE} + 1 ELSE 0 END)"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from libs.buckets import bucket_starts
 from libs.result import NS_PER, Unit
-from query.buckets import starts
 from query.plan import Fill
 from query.schema import filled
 from query.sql.aggregate import groups_within
@@ -48,7 +48,8 @@ def _starts(build: Build, fill: Fill, unit: Unit) -> str:
     """The starts of the range's buckets, as a list in the bucket's unit."""
     per, width = NS_PER[unit], fill.bucket.width
     if not isinstance(width, int):
-        return f"{build.bind([at // per for at in starts(fill.bucket, fill.start, fill.end)])}::BIGINT[]"
+        found = bucket_starts(fill.start, fill.end, width, fill.bucket.tz)
+        return f"{build.bind([at // per for at in found])}::BIGINT[]"
     steps = (fill.start // width * width // per, -(-fill.end // per), width // per)
     return "range({}::BIGINT, {}::BIGINT, {}::BIGINT)".format(*map(build.bind, steps))
 

@@ -1,4 +1,4 @@
-"""Time buckets on exact integers: fixed widths counted from 1970 UTC, and calendar units in a zone.
+"""A zone cut into pieces for calendar buckets in SQL: the same starts as libs.buckets (a test compares them), all at once.
 
 The start of a local day is the first instant at which its clocks show midnight or, where midnight is skipped, the first
 after the gap. A bucket lasts to the next start, whatever the clocks do in between. Weeks start on Monday.
@@ -7,41 +7,16 @@ after the gap. A bucket lasts to the next start, whatever the clocks do in betwe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from query.plan import BucketKey, CalendarUnit
-from query.zone import CYCLE, FIRST, LAST, Zone, zone
+from query.plan import CalendarUnit
+from query.sql.zone import CYCLE, FIRST, LAST, Zone, zone
 
-SECOND = 1_000_000_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_AND_MORE = 26 * 3600  # what separates a local midnight from the same figure in UTC, and more
 _LONGEST_DAYS = {"1d": 1, "1w": 7, "1M": 31, "1y": 366}
-_MEAN_SECONDS = {"1d": 86_400.0, "1w": 604_800.0, "1M": CYCLE / 4800, "1y": CYCLE / 400}
-
-
-def starts(key: BucketKey, low: int, high: int) -> Iterator[int]:
-    """The starts of all buckets that meet the half-open range; all in nanoseconds since 1970."""
-    if low >= high:
-        return
-    if isinstance(key.width, int):
-        yield from range(low // key.width * key.width, high, key.width)
-        return
-    second, end = start(key.width, key.tz, low // SECOND), -(-high // SECOND)
-    while second < end:
-        yield second * SECOND
-        second = following(key.width, key.tz, second)
-
-
-def about(key: BucketKey, low: int, high: int) -> int:
-    """How many buckets meet the range: exact for fixed widths, else within two."""
-    if low >= high:
-        return 0
-    if isinstance(key.width, int):
-        return (high - 1) // key.width - low // key.width + 1
-    return int((high - low) / (_MEAN_SECONDS[key.width] * SECOND)) + 1
 
 
 def start(unit: CalendarUnit, tz: str, second: int) -> int:
