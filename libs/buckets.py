@@ -6,18 +6,13 @@ that a zone repeats belongs to the bucket under way.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from libs.times import NS_PER_SECOND, SECONDS_PER_DAY, days_from_civil, first_day
 
-CALENDAR_UNITS = ("1d", "1w", "1M", "1y")
-MAX_WIDTH_SECONDS = 100 * 366 * SECONDS_PER_DAY
-_FIXED = re.compile(r"([1-9][0-9]{0,9})([smh])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _APPROXIMATE_DAYS = {"d": 1, "w": 7, "M": 28, "y": 365}
 _STEP_DAYS = {"d": 1, "w": 7, "M": 31, "y": 366}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,29 +21,6 @@ _EARLIEST = days_from_civil(1, 1, 3) * SECONDS_PER_DAY
 _LATEST = days_from_civil(9999, 12, 29) * SECONDS_PER_DAY
 # No zone is further than this from UTC, and none changes twice within twice this.
 _REACH = 90_000
-
-
-def parse_width(text: str) -> int | str:
-    """Nanoseconds of a fixed width (`30s`, `5m`, `1h`: whole seconds, up to a hundred years), or a calendar unit itself.
-
-    Raises ValueError with a message that can be shown.
-    """
-    if text in CALENDAR_UNITS:
-        return text
-    match = _FIXED.fullmatch(text)
-    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
-    if not 0 < seconds <= MAX_WIDTH_SECONDS:
-        raise ValueError(f"{text[:40]!r} is no bucket's width: use whole seconds such as 30s 5m 1h, or 1d 1w 1M 1y")
-    return seconds * NS_PER_SECOND
-
-
-def known_zone(name: str) -> bool:
-    """Whether the name is a time zone's (IANA)."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def bucket_start(ns: int, width: int | str, zone: str = "UTC") -> int:

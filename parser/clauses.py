@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from libs.times import NS_PER_SECOND, parse_duration
-from parser.grammar import (
+from parser.reading import Reading
+from parser.words import (
     DOCUMENTS_SOURCE,
     FILL,
     FILL_MODES,
@@ -17,7 +18,6 @@ from parser.grammar import (
     SERIES_SOURCE,
     TIME_RANGE,
 )
-from parser.reading import Reading
 from query.catalog import SourceRef
 from query.plan import FillMode, Options
 from query.question import FillClause, TimeRange

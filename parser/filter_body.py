@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from libs.issues import kind_of, nearest
-from parser.grammar import LEAF, MOST_CHARACTERS, MOST_FILTER_DEPTH, MOST_FILTER_NODES, MOST_VALUES, NODE
 from parser.reading import JsonObject, Reading
+from parser.words import LEAF, MOST_CHARACTERS, MOST_FILTER_DEPTH, MOST_FILTER_NODES, MOST_VALUES, NODE
 from query.expr import TRUE, And, Compare, Not, Op, Operand, Or, Predicate, Scalar
 from query.vocabulary import OPERATORS
 

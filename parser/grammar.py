@@ -1,45 +1,310 @@
-"""The words and bounds of a body, as tables: the parser reads them, and so do the docs and OpenAPI (parser/schema.py)."""
+"""The language as JSON Schema, for the OpenAPI document: made of the very tables that the parser and binding read.
+
+Branches of a union are references to components called otherwise than their members, as generators of clients need.
+"""
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any
 
-from query.plan import FillMode
+from libs.result import TypeName
+from parser.words import (
+    CALENDAR_WIDTHS,
+    DEFAULT_LIMIT,
+    DIRECTIONS,
+    FILL_MODES,
+    LEAST_LIMIT,
+    MOST_CHARACTERS,
+    MOST_FILTER_DEPTH,
+    MOST_FILTER_NODES,
+    MOST_KEYS,
+    MOST_LIMIT,
+    MOST_NAME,
+    MOST_SELECTED,
+    MOST_VALUES,
+)
+from query.vocabulary import AGGREGATES, OPERATORS
 
-MOST_FILTER_DEPTH = 16
-MOST_FILTER_NODES = 512
-MOST_VALUES = 1_000
-MOST_CHARACTERS = 1_000
-MOST_NAME = 1_000
-MOST_SELECTED = 256
-MOST_KEYS = 32
-LEAST_LIMIT, MOST_LIMIT = 1, 10_000
-DEFAULT_LIMIT = 100
+Schema = dict[str, Any]
+EXAMPLE: Schema = {
+    "time_range": {"from": "now-1h", "to": "now"},
+    "where": {
+        "and": [
+            {"field": "status", "op": "gte", "value": 500},
+            {"not": {"field": "host", "op": "in", "value": ["canary-1"]}},
+        ]
+    },
+    "group_by": ["host"],
+    "select": [{"agg": "count", "as": "errors"}],
+    "order_by": [{"field": "errors", "dir": "desc"}, "host"],
+    "limit": 20,
+}
 
-FILL_MODES: tuple[FillMode, ...] = get_args(FillMode)
-DIRECTIONS = ("asc", "desc")
 
-# Members of each object of a body.
-LEAF = frozenset({"field", "op", "value"})
-NODE = frozenset({"and", "or", "not"})
-TIME_RANGE = frozenset({"from", "to", "field"})
-FIELD_ITEM = frozenset({"field"})
-BUCKET_ITEM = frozenset({"time_bucket", "field", "as", "tz"})
-AGGREGATE_ITEM = frozenset({"agg", "field", "as", "p", "where"})
-EXPRESSION_ITEM = frozenset({"expr", "as"})
-ORDER_ITEM = frozenset({"field", "dir"})
-FILL = frozenset({"mode", "value"})
-OPTIONS = frozenset({"partial", "timeout", "exact"})
-DOCUMENTS_SOURCE = frozenset({"source", "index"})
-SERIES_SOURCE = frozenset({"source", "db", "measurement"})
-BODY = frozenset(
-    {
-        "from", "time_range", "where", "group_by", "select", "having", "fill", "order_by", "limit", "cursor", "options",
+def body_schema() -> Schema:
+    """A query's body; `$defs` holds its components."""
+    return _body() | {
+        "$defs": {
+            "QueryDocuments": _documents(),
+            "QuerySeries": _series(),
+            "QueryTimeRange": _time_range(),
+            "QueryFilter": _filter(),
+            "QueryLeaf": _leaf(),
+            "QueryAll": _node("and", "all of them hold"),
+            "QueryAny": _node("or", "one of them holds"),
+            "QueryNone": _negation(),
+            "QueryField": _object("A field.", {"field": _name("its name")}, "field"),
+            "QueryBucket": _bucket(),
+            "QueryAggregate": _aggregate(),
+            "QueryExpression": _expression(),
+            "QueryOrder": _order(),
+            "QueryFill": _fill(),
+            "QueryOptions": _options(),
+        }
     }
-)  # fmt: skip
 
-# Words of the language that a later release adds: known, so that the hint can say so.
-LATER_BODY = frozenset({"join", "then", "union", "top"})
-LATER_OPTIONS = frozenset({"total", "require_fresh"})
-LATER_SELECT = frozenset({"over", "of", "window"})
-NOT_YET = "this release does not have it yet"
+
+def answer_schema() -> Schema:
+    """A query's answer; `$defs` holds its components."""
+    properties: dict[str, Schema] = {
+        "result": {"type": "boolean", "const": True},
+        "columns": {"type": "array", "items": _ref("AnswerColumn")},
+        "data": {
+            "type": "array",
+            "items": {"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "array", "items": {}}]},
+            "description": "rows as objects; with `shape=arrays` as arrays in the columns' order",
+        },
+        "page": _ref("AnswerPage"),
+        "meta": _ref("AnswerMeta"),
+    }
+    return _object("The rows or groups of one page.", properties, *properties) | {
+        "$defs": {
+            "AnswerColumn": _column(),
+            "AnswerPage": _page(),
+            "AnswerMeta": _meta(),
+            "AnswerSource": _source_report(),
+            "AnswerWarning": _warning(),
+        }
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": "#/$defs/" + name}
+
+
+def _object(description: str, properties: dict[str, Schema], *required: str) -> Schema:
+    found: Schema = {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return found | ({"required": list(required)} if required else {})
+
+
+def _name(what: str) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": MOST_NAME, "description": what}
+
+
+def _words(words: dict[str, Any], heading: str) -> str:
+    return heading + "\n" + "\n".join(f"- `{word}`: {row.says}" for word, row in words.items())
+
+
+def _body() -> Schema:
+    key = [_name("a field"), _ref("QueryField"), _ref("QueryBucket")]
+    item = [_name("a field"), _ref("QueryField"), _ref("QueryAggregate"), _ref("QueryExpression")]
+    properties: dict[str, Schema] = {
+        "from": {"anyOf": [_ref("QueryDocuments"), _ref("QuerySeries")]},
+        "time_range": _ref("QueryTimeRange"),
+        "where": _ref("QueryFilter"),
+        "group_by": _list(key, MOST_KEYS, "the keys of the groups"),
+        "select": _list(item, MOST_SELECTED, "what is answered; every field unless told", least=1),
+        "having": _ref("QueryFilter"),
+        "fill": _ref("QueryFill"),
+        "order_by": _list([_name("ascending"), _ref("QueryOrder")], MOST_KEYS, "missing values sort last both ways"),
+        "limit": {"type": "integer", "minimum": LEAST_LIMIT, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
+        "cursor": {"type": "null", "description": "for a later release"},
+        "options": _ref("QueryOptions"),
+    }
+    description = (
+        "One query over one source. With `group_by` or an aggregate in `select` it answers groups, else rows. "
+        "`from` is needed at /mix/query alone; elsewhere the path names the source."
+    )
+    return _object(description, properties) | {"examples": [EXAMPLE]}
+
+
+def _list(items: list[Schema], most: int, description: str, least: int = 0) -> Schema:
+    found: Schema = {"type": "array", "items": {"anyOf": items}, "maxItems": most, "description": description}
+    return found | ({"minItems": least} if least else {})
+
+
+def _documents() -> Schema:
+    properties = {"source": _name("the instance"), "index": _name("the index, or a pattern such as access-*")}
+    return _object("An index of a documents instance.", properties, *properties)
+
+
+def _series() -> Schema:
+    properties = {
+        "source": _name("the instance"),
+        "db": _name("the database"),
+        "measurement": _name("the measurement"),
+    }
+    return _object("A measurement of a series instance.", properties, *properties)
+
+
+def _time_range() -> Schema:
+    bound = (
+        "RFC 3339 (up to nine digits of a second), or `now` with offsets and roundings in UTC: units ms s m h d w M y"
+    )
+    properties: dict[str, Schema] = {
+        "from": {"type": "string", "description": f"included. {bound}", "examples": ["now-1h", "2026-11-22T10:00:00Z"]},
+        "to": {"type": "string", "description": f"not included. {bound}", "examples": ["now", "now/h"]},
+        "field": _name("`@timestamp` (documents) or `time` (series) unless told"),
+    }
+    return _object("Half open; either side may be left away.", properties)
+
+
+def _filter() -> Schema:
+    members = [_ref("QueryLeaf"), _ref("QueryAll"), _ref("QueryAny"), _ref("QueryNone")]
+    description = f"At most {MOST_FILTER_DEPTH} deep, {MOST_FILTER_NODES} nodes in all."
+    return {"anyOf": members, "description": description, "examples": [EXAMPLE["where"]]}
+
+
+def _node(word: str, says: str) -> Schema:
+    return _object(f"True when {says}.", {word: {"type": "array", "minItems": 1, "items": _ref("QueryFilter")}}, word)
+
+
+def _negation() -> Schema:
+    says = "True when it does not hold: `not` of an `eq` includes the missing."
+    return _object(says, {"not": _ref("QueryFilter")}, "not")
+
+
+def _leaf() -> Schema:
+    scalar: list[Schema] = [{"type": "string", "maxLength": MOST_CHARACTERS}, {"type": "number"}, {"type": "boolean"}]
+    many = {"type": "array", "minItems": 1, "maxItems": MOST_VALUES, "items": {"anyOf": scalar}}
+    value = {
+        "anyOf": [*scalar, many],
+        "description": "`between` takes [low, high], `in` and `nin` an array, `exists` true or false, the others one value; "
+        "times are strings",
+    }
+    op = {"type": "string", "enum": list(OPERATORS), "description": _words(OPERATORS, "How the field is compared:")}
+    description = "A comparison: false where the field is missing, but for `exists: false`."
+    properties = {"field": _name("the field, or in `having` the output"), "op": op, "value": value}
+    return _object(description, properties, "field", "op", "value")
+
+
+def _bucket() -> Schema:
+    width = {
+        "type": "string",
+        "pattern": "^([1-9][0-9]{0,9}[smh]|1[dwMy])$",
+        "description": f"whole seconds counted from 1970 UTC, or a calendar unit: {', '.join(CALENDAR_WIDTHS)}",
+        "examples": ["30s", "5m", "1h", "1d"],
+    }
+    properties: dict[str, Schema] = {
+        "time_bucket": width,
+        "field": _name("a timestamp"),
+        "as": _name("the output, the start of the bucket"),
+        "tz": {"type": "string", "description": "a time zone, for calendar units", "default": "UTC"},
+    }
+    return _object("A key of time buckets.", properties, "time_bucket", "field", "as")
+
+
+def _aggregate() -> Schema:
+    agg = {"type": "string", "enum": list(AGGREGATES), "description": _words(AGGREGATES, "Which aggregate:")}
+    properties: dict[str, Schema] = {
+        "agg": agg,
+        "field": _name("what it is taken over; `count` may do without"),
+        "as": _name("the output"),
+        "p": {"type": "number", "minimum": 0, "maximum": 100, "description": "of `percentile`, which needs it"},
+        "where": _ref("QueryFilter"),
+    }
+    example = {"agg": "percentile", "field": "latency_ms", "p": 95, "as": "p95"}
+    return _object("An aggregate, of the rows that its `where` lets through.", properties, "agg", "as") | {
+        "examples": [example]
+    }
+
+
+def _expression() -> Schema:
+    text = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MOST_CHARACTERS,
+        "description": "numbers, names (odd ones in backticks), + - * / % ( ), coalesce abs round nullif",
+        "examples": ["hits / errors", "round(`disk used` / 1024, 1)"],
+    }
+    return _object("Arithmetic in float64.", {"expr": text, "as": _name("the output")}, "expr", "as")
+
+
+def _order() -> Schema:
+    direction = {"type": "string", "enum": list(DIRECTIONS), "default": "asc"}
+    return _object("One key of the order.", {"field": _name("a field, or an output"), "dir": direction}, "field")
+
+
+def _fill() -> Schema:
+    mode = {"type": "string", "enum": list(FILL_MODES), "description": "what takes the place of null aggregates"}
+    value = {"type": "number", "description": "of the mode `value`, which needs it"}
+    return _object("Adds the absent time buckets; needs a bounded time range.", {"mode": mode, "value": value}, "mode")
+
+
+def _options() -> Schema:
+    timeout = {"type": "string", "pattern": "^[0-9]{1,9}(ms|[smhdw])$", "examples": ["20s"]}
+    properties: dict[str, Schema] = {
+        "partial": {
+            "type": "boolean",
+            "default": False,
+            "description": "take what there is when a store fails in part",
+        },
+        "timeout": timeout | {"description": "the deadline; the service's own is the most"},
+        "exact": {"type": "boolean", "default": False, "description": "no approximation, or a refusal"},
+    }
+    return _object("How it is answered.", properties)
+
+
+def _column() -> Schema:
+    properties: dict[str, Schema] = {
+        "name": {"type": "string"},
+        "type": {"type": "string", "enum": [kind.value for kind in TypeName]},
+        "multi": {"type": "boolean", "description": "cells are lists"},
+        "source": {"type": ["string", "null"], "description": "the instance; null when computed from several"},
+        "approximate": {"type": "boolean"},
+    }
+    return _object("A column of the answer.", properties, *properties)
+
+
+def _page() -> Schema:
+    properties: dict[str, Schema] = {
+        "cursor": {"type": ["string", "null"]},
+        "has_more": {"type": "boolean", "description": "rows beyond the limit exist"},
+        "total": {"type": "null"},
+    }
+    return _object("Where the page stands.", properties, *properties)
+
+
+def _meta() -> Schema:
+    properties: dict[str, Schema] = {
+        "request_id": {"type": "string"},
+        "took_ms": {"type": "number"},
+        "partial": {"type": "boolean", "description": "a store failed in part, and `options.partial` took the rest"},
+        "warnings": {"type": "array", "items": _ref("AnswerWarning")},
+        "sources": {"type": "array", "items": _ref("AnswerSource")},
+    }
+    return _object("How the answer came about.", properties, *properties)
+
+
+def _source_report() -> Schema:
+    properties: dict[str, Schema] = {
+        "source": {"type": "string"},
+        "took_ms": {"type": "number"},
+        "rows": {"type": "integer"},
+        "status": {"type": "string"},
+    }
+    return _object("One store's part.", properties, *properties)
+
+
+def _warning() -> Schema:
+    properties: dict[str, Schema] = {
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "source": {"type": ["string", "null"]},
+    }
+    return _object("Something to know about an answer that is right all the same.", properties, *properties)

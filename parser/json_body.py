@@ -9,9 +9,9 @@ from libs.issues import escape
 from parser.clauses import read_cursor, read_fill, read_limit, read_options, read_source, read_time_range
 from parser.decode import decode, decode_exact, find_duplicates, surely_unique
 from parser.filter_body import read_filter
-from parser.grammar import BODY, LATER_BODY, NOT_YET
 from parser.reading import JsonObject, Reading
 from parser.select_body import read_group_by, read_order_by, read_select
+from parser.words import BODY, LATER_BODY, NOT_YET
 from query.catalog import SourceRef
 from query.plan import Aggregation, FieldKey
 from query.question import Question, SelectField

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from libs.issues import Issues, escape, kind_of
-from parser.grammar import MOST_NAME, NOT_YET
+from parser.words import MOST_NAME, NOT_YET
 
 JsonObject = dict[str, Any]
 _WIDE = 2.0**63
@@ -69,6 +69,10 @@ class Reading:
             self.issues.add("BODY_INVALID", f"This must be {what} of 1 to {MOST_NAME} characters.", at)
             return ""
         return value
+
+    def output(self, value: JsonObject, at: str) -> str:
+        """The name that `as` gives an output; "" when there is none."""
+        return self.name(value["as"], at + "/as", "an output's name") if "as" in value else ""
 
     def word(self, value: Any, words: Iterable[str], at: str, what: str, code: str = "BODY_INVALID") -> str | None:
         """One of the words; None when it is none, which is a fault then."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from libs.buckets import known_zone, parse_width
 from libs.errors import RequestError
+from parser.bucket_body import read_bucket
 from parser.expression import parse_expression
 from parser.filter_body import read_filter
-from parser.grammar import (
+from parser.reading import JsonObject, Reading
+from parser.words import (
     AGGREGATE_ITEM,
-    BUCKET_ITEM,
     DIRECTIONS,
     EXPRESSION_ITEM,
     FIELD_ITEM,
@@ -20,9 +20,8 @@ from parser.grammar import (
     NOT_YET,
     ORDER_ITEM,
 )
-from parser.reading import JsonObject, Reading
 from query.expr import Number
-from query.plan import AggregateName, Aggregation, BucketKey, CalendarUnit, FieldKey, Key, Order
+from query.plan import AggregateName, Aggregation, FieldKey, Key, Order
 from query.question import SelectExpression, SelectField, SelectItem
 from query.vocabulary import AGGREGATES
 
@@ -65,7 +64,7 @@ def _aggregate(reading: Reading, value: JsonObject, at: str) -> Aggregation:
         p = _percent(reading, value, at)
     elif "p" in value and function is not None:
         reading.issues.add("BODY_INVALID", f"`{function}` takes no `p`.", at + "/p", "`percentile` does")
-    return Aggregation(cast(AggregateName, function), field, _as(reading, value, at), p, where, at=at)
+    return Aggregation(cast(AggregateName, function), field, reading.output(value, at), p, where, at=at)
 
 
 def _percent(reading: Reading, value: JsonObject, at: str) -> float | None:
@@ -82,13 +81,9 @@ def _percent(reading: Reading, value: JsonObject, at: str) -> float | None:
     return float(p)
 
 
-def _as(reading: Reading, value: JsonObject, at: str) -> str:
-    return reading.name(value["as"], at + "/as", "an output's name") if "as" in value else ""
-
-
 def _expression(reading: Reading, value: JsonObject, at: str) -> SelectExpression:
     reading.object(value, at, EXPRESSION_ITEM, ("as",))
-    name, text = _as(reading, value, at), value["expr"]
+    name, text = reading.output(value, at), value["expr"]
     if type(text) is not str:
         reading.wrong(text, "an expression, a string", at + "/expr")
         return SelectExpression(name, Number(0.0), at=at)
@@ -108,45 +103,11 @@ def _key(reading: Reading, value: Any, at: str) -> Key:
     if type(value) is str:
         return FieldKey(reading.name(value, at, "a field's name"), at)
     if type(value) is dict and "time_bucket" in value:
-        return _bucket(reading, value, at)
+        return read_bucket(reading, value, at)
     item = reading.object(value, at, FIELD_ITEM, FIELD_ITEM)
     return FieldKey(
         reading.name(item["field"], at + "/field", "a field's name") if item and "field" in item else "", at + "/field"
     )
-
-
-def _bucket(reading: Reading, value: JsonObject, at: str) -> BucketKey:
-    reading.object(value, at, BUCKET_ITEM, ("field", "as"))
-    field = reading.name(value["field"], at + "/field", "a field's name") if "field" in value else ""
-    width = _width(reading, value["time_bucket"], at + "/time_bucket")
-    tz = "UTC"
-    if "tz" in value:
-        tz = _zone(reading, value["tz"], width, at + "/tz")
-    return BucketKey(field, width, _as(reading, value, at), tz, at=at)
-
-
-def _width(reading: Reading, value: Any, at: str) -> int | CalendarUnit:
-    if type(value) is not str:
-        reading.wrong(value, "a bucket's width, a string", at, "such as 30s, 5m, 1h, 1d")
-        return "1d"
-    try:
-        return cast("int | CalendarUnit", parse_width(value))
-    except ValueError as error:
-        reading.issues.add("BUCKET_INVALID", f"{error}.", at)
-        return "1d"
-
-
-def _zone(reading: Reading, value: Any, width: int | CalendarUnit, at: str) -> str:
-    if type(value) is not str:
-        reading.wrong(value, "a time zone's name, a string", at)
-        return "UTC"
-    if isinstance(width, int):
-        message = "A bucket of fixed width has no time zone."
-        reading.issues.add("BUCKET_INVALID", message, at, "leave `tz` away, or use 1d, 1w, 1M, 1y")
-    elif not known_zone(value):
-        message = f"{value[:100]!r} is no time zone."
-        reading.issues.add("BUCKET_INVALID", message, at, "use a name such as Europe/Berlin or UTC")
-    return value
 
 
 def read_order_by(reading: Reading, value: Any, at: str) -> tuple[Order, ...]:

@@ -49,7 +49,7 @@ def bind_groups(
 ) -> Plan:
     """The plan of groups; faults go to the issues of `fields`, and the plan counts for nothing then. Raises CostError."""
     outputs = OutputNames(fields.issues)
-    keys = tuple(_key(key, fields, span, outputs) for key in question.group_by)
+    keys = tuple(_key(key, fields, outputs) for key in question.group_by)
     aggregates = _aggregates(question, fields, span, now_ns)
     projected = _outputs(question, keys, aggregates, fields, outputs)
     having = None
@@ -68,30 +68,22 @@ def bind_groups(
     return Limit(plan, count)
 
 
-def _key(key: Key, fields: SourceFields, span: Span, outputs: OutputNames) -> Key:
-    """The key, its default names resolved and its output known."""
+def _key(key: Key, fields: SourceFields, outputs: OutputNames) -> Key:
+    """The key with its unit, and its output known."""
     if isinstance(key, FieldKey):
         field = fields.use(key.field, key.at)
         if field is not None and check_sortable(field, key.at, fields.issues):
             outputs.add(replace(field, type=field.type.single()), key.at)
         return key
-    name = key.field or span.time
-    if name is None:
-        fields.issues.add(
-            "FIELD_UNKNOWN", "The source has no time field of its own.", key.at, "name the bucket's `field`"
-        )
-        return key
-    field = fields.use(name, key.at + "/field" if key.field else key.at)
+    field = fields.use(key.field, key.at + "/field")
     if field is None:
         return key
     if field.type.name is not TypeName.TIMESTAMP:
         fields.issues.add(
-            "TYPE_MISMATCH", f"{name!r} holds {field.type.name}, not times.", key.at + "/field", "name a timestamp"
+            "TYPE_MISMATCH", f"{key.field!r} holds {field.type.name}, not times.", key.at + "/field", "name a timestamp"
         )
-    bound = replace(key, field=name, name=key.name or name, unit=field.type.unit)
-    outputs.add(
-        Field(bound.name, Type(TypeName.TIMESTAMP, unit=field.type.unit)), key.at + "/as" if key.name else key.at
-    )
+    bound = replace(key, unit=field.type.unit)
+    outputs.add(Field(bound.name, Type(TypeName.TIMESTAMP, unit=field.type.unit)), key.at + "/as")
     return bound
 
 
