@@ -1,1 +1,5 @@
-async def load_demo(url: str, *, hours: int, seed: int) -> None: ...
+"""The demonstration: a small data centre's samples, and their way into a running service."""
+
+from apps.demo.loading import load_demo
+
+__all__ = ["load_demo"]
