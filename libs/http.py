@@ -123,13 +123,14 @@ class HttpClient:
         idempotent: bool | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         expect: str | None = "application/json",
+        own_statuses: frozenset[int] = frozenset(),
     ) -> Answer:
         """Sends one request and reads its whole answer, by the context's deadline.
 
         `path` begins with a slash, holds the query, and is sent as it stands (percent-encoded by the caller; a dot
         segment is not resolved). `idempotent` is told by the method unless given (a `_search` is, though POSTed).
-        `expect` is the media type that a body must have; None takes any. HEAD is not spoken. Raises StoreError,
-        DeadlineError.
+        `expect` is the media type that a body must have; None takes any. Of `own_statuses` the caller reads the body
+        where it has that media type. HEAD is not spoken. Raises StoreError, DeadlineError.
         """
         head = self._head(method, path, context, body, content_type, headers)
         repeat = method in _IDEMPOTENT if idempotent is None else idempotent
@@ -137,7 +138,7 @@ class HttpClient:
         content = connection.body()
         answer = Answer(connection.status, media_type(connection.headers), connection.headers, content)
         connection.give_back()
-        self._check(answer, expect, bool(content))
+        self._check(answer, expect, bool(content), own_statuses)
         return answer
 
     @asynccontextmanager
@@ -252,11 +253,14 @@ class HttpClient:
             self._pool = Pool(self._host, self._port, self._tls, self._connections)
         return self._pool
 
-    def _check(self, answer: Answer | StreamedAnswer, expect: str | None, body: bool) -> None:
+    def _check(
+        self, answer: Answer | StreamedAnswer, expect: str | None, body: bool, own: frozenset[int] = frozenset()
+    ) -> None:
         status, name = answer.status, self.name
-        if status in (401, 403):
+        own = own if answer.content_type == expect else frozenset()
+        if status in (401, 403) and status not in own:
             raise StoreError(f"{name!r} does not accept the service's credentials ({status}).", source=name)
-        if status in (429, 503):
+        if status in (429, 503) and status not in own:
             after = _seconds(answer.headers.get("retry-after", ""))
             message = f"{name!r} has too much to do ({status})."
             raise StoreError(message, code="STORE_BUSY", source=name, retry_after=after)

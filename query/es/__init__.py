@@ -1,0 +1,11 @@
+"""The Elasticsearch backend: documents of a real cluster, 8 or 9."""
+
+from __future__ import annotations
+
+from query.backend import InstanceConfig
+from query.es.backend import EsBackend
+
+
+def open_backend(config: InstanceConfig) -> EsBackend:
+    """Opens an instance; connections are made when they are needed. Raises ConfigError."""
+    return EsBackend(config)

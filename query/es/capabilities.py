@@ -1,0 +1,51 @@
+"""What is pushed down to Elasticsearch, part by part, with the reasons for what is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from query.backend import EXACT, Capabilities, Ordering, Part, Pushdown, Verdict
+from query.es.predicates import native_of, verdict
+from query.es.query import MOST_A_PAGE
+from query.es.rows import sortable
+from query.expr import Compare
+from query.plan import Grouping, Order, Scan
+
+_ZERO = Verdict(Pushdown.EXACT, "the store tells -0.0 from 0.0 when it sorts", checked=True)
+
+
+@dataclass(frozen=True)
+class EsCapabilities(Capabilities):
+    """Answers out of the fields' own notes; the maps of the base class are not used."""
+
+    def pushdown(self, part: Part, scan: Scan) -> Verdict:
+        match part:
+            case Compare():
+                return verdict(part, scan.typed(part.field))
+            case Grouping():
+                return Verdict(Pushdown.UNSUPPORTED, "groups are made here")
+            case Ordering(order, limit):
+                return ordering_verdict(order, limit, scan)
+            case _:
+                assert_never(part)
+
+
+def ordering_verdict(order: tuple[Order, ...], limit: int | None, scan: Scan) -> Verdict:
+    """Sorted rows are fetched up to a limit; a whole scan is faster sorted here."""
+    if order and limit is None:
+        return Verdict(Pushdown.UNSUPPORTED, "a whole scan is sorted here")
+    for key in order:
+        reason = sortable(native_of(scan.typed(key.field)))
+        if reason:
+            return Verdict(Pushdown.UNSUPPORTED, f"{key.field}: {reason}")
+    if not float_positions(order, scan):
+        return EXACT
+    return _ZERO if limit is not None and limit <= MOST_A_PAGE else Verdict(Pushdown.UNSUPPORTED, _ZERO.reason)
+
+
+def float_positions(order: tuple[Order, ...], scan: Scan) -> tuple[int, ...]:
+    """Keys whose zeros the store tells apart, where a further key orders them."""
+    return tuple(
+        at for at, key in enumerate(order[:-1]) if native_of(scan.typed(key.field)).kind in ("double", "float")
+    )

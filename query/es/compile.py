@@ -1,0 +1,42 @@
+"""A scan as a query of Elasticsearch. Pure; raises UnsupportedPart for what the capabilities do not declare."""
+
+from __future__ import annotations
+
+from query.backend import Pushdown, Query, UnsupportedPart
+from query.es.capabilities import float_positions, ordering_verdict
+from query.es.predicates import clause, native_of, verdict
+from query.es.query import RowsQuery
+from query.es.rows import sort_of
+from query.es.search import Asked, EsSource
+from query.expr import conjuncts, leaves
+from query.plan import Scan
+
+
+def compile_scan(scan: Scan, source: EsSource) -> Query:
+    """The query of a bound scan."""
+    if scan.group is not None:
+        raise UnsupportedPart("groups are made here")
+    return compile_rows(scan, source)
+
+
+def compile_rows(scan: Scan, source: EsSource) -> RowsQuery:
+    """Rows: a page of them, or all."""
+    judged = ordering_verdict(scan.order, scan.limit, scan) if scan.order else None
+    if judged is not None and judged.level is not Pushdown.EXACT:
+        raise UnsupportedPart(judged.reason)
+    sort = tuple(sort_of(scan.order, scan))
+    asked = asked_of(scan, frozenset(key.field for key in scan.order))
+    return RowsQuery(source, asked, sort, scan.limit, float_positions(scan.order, scan))
+
+
+def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:
+    """The filter of a scan; `deciding` are the further fields whose values decide the answer."""
+    assert scan.table is not None
+    table = scan.table
+    parts = [clause(part, table) for part in conjuncts(scan.where)]
+    query = None if not parts else parts[0] if len(parts) == 1 else {"bool": {"filter": parts}}
+    found = leaves(scan.where)
+    used = deciding | {leaf.field for leaf in found}
+    guarded = frozenset(name for field in used for name in native_of(scan.typed(field)).ignored)
+    refusable = any(verdict(leaf, scan.typed(leaf.field)).checked for leaf in found)
+    return Asked(scan, query, guarded, refusable)

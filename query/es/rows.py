@@ -1,0 +1,157 @@
+"""Rows: a scan as a search body, and its pages of hits as columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from libs.result import Cell, Column, Schema, TypeName
+from query.backend import CatalogStale, UnsupportedPart
+from query.es.mapping import EsField
+from query.es.predicates import Clause, native_of
+from query.es.values import FORMATS, OF_FIELDS, OF_SOURCE, Converter, NotSame, column, reader
+from query.plan import Order, Scan
+
+_UNMAPPED = {"integer": "long", "date": "date", "date_nanos": "date_nanos", "boolean": "boolean", "double": "double"}
+_SORTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos"})
+
+
+class NeedsFields(Exception):
+    """The page has to be asked again, these columns through `fields`."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__()
+        self.names = names
+
+
+class ListSeen(CatalogStale):
+    """A row holds a list in a field that the catalogue says is single."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def sortable(native: EsField) -> str:
+    """Why a field cannot be sorted by in the store; empty when it can."""
+    if native.kind not in _SORTED:
+        return "the store sorts this type otherwise"
+    if not native.path or not native.columnar:
+        return "the field has no doc values"
+    return "the index holds another form of the values" if native.coerced else ""
+
+
+def sort_of(order: Sequence[Order], scan: Scan) -> list[Clause]:
+    """Elasticsearch's own `sort`. Raises UnsupportedPart."""
+    keys: list[Clause] = []
+    for key in order:
+        native = native_of(scan.typed(key.field))
+        reason = sortable(native)
+        if reason:
+            raise UnsupportedPart(f"order by {key.field}: {reason}")
+        unmapped = _UNMAPPED.get(native.kind, "float" if native.kind == "float" else "keyword")
+        direction = "desc" if key.descending else "asc"
+        keys.append({native.path: {"order": direction, "missing": "_last", "unmapped_type": unmapped}})
+    return keys
+
+
+def needs_source(scan: Scan, by_fields: frozenset[str]) -> bool:
+    """Whether any column is read from `_source`."""
+    for name in scan.columns:
+        read = native_of(scan.typed(name)).read
+        if read == "json" or (read == "source" and name not in by_fields):
+            return True
+    return False
+
+
+def fields_body(scan: Scan, by_fields: frozenset[str]) -> list[Any]:
+    """What to ask of `fields`."""
+    asked: list[Any] = []
+    for name in scan.columns:
+        native = native_of(scan.typed(name))
+        if native.read == "fields" or (name in by_fields and native.read == "source"):
+            form = FORMATS.get(native.kind)
+            asked.append({"field": name, "format": form} if form else name)
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One column's way out of a page."""
+
+    name: str
+    native: EsField
+    multi: bool
+    read: Callable[[list[Any]], list[Any]]
+    of_source: Converter
+    of_fields: Converter
+
+
+class RowDecoder:
+    """Pages of hits to columns of one schema."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.schema: Schema = tuple(Column(name, scan.typed(name).type, scan.source.instance) for name in scan.columns)
+        self._members = [_member(name, scan) for name in scan.columns]
+
+    def columns(
+        self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]
+    ) -> list[Sequence[Cell]]:
+        """`on_ignored` is told a column of which the index ignored a value. Raises NeedsFields, ListSeen."""
+        if any("_ignored" in hit for hit in hits):
+            by_fields = self._ignored(hits, by_fields, on_ignored)
+        sources = [hit.get("_source") or {} for hit in hits]
+        fields: list[Any] | None = None
+        columns: list[Sequence[Cell]] = []
+        failed: set[str] = set()
+        for member in self._members:
+            read = member.native.read
+            try:
+                if read == "id":
+                    columns.append([hit["_id"] for hit in hits])
+                elif read == "json":
+                    columns.append(member.of_source(member.read(sources)))
+                elif read == "source" and member.name not in by_fields:
+                    columns.append(column(member.read(sources), member.of_source, member.multi))
+                else:
+                    if fields is None:
+                        fields = [hit.get("fields") or {} for hit in hits]
+                    values = [found.get(member.name) for found in fields]
+                    columns.append(column(values, member.of_fields, member.multi))
+            except NotSame:
+                failed.add(member.name)
+            except CatalogStale:
+                raise ListSeen(member.name) from None
+        if failed:
+            raise NeedsFields(by_fields | failed)
+        return columns
+
+    def _ignored(self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]) -> frozenset[str]:
+        """Columns with ignored values are read through `fields`, which leaves those away."""
+        told = {name for hit in hits for name in hit.get("_ignored", ())}
+        struck = frozenset(member.name for member in self._members if member.native.own in told)
+        if struck:
+            on_ignored(min(struck))
+        if struck - by_fields - {member.name for member in self._members if member.native.read != "source"}:
+            raise NeedsFields(by_fields | struck)
+        return by_fields
+
+
+def _member(name: str, scan: Scan) -> _Member:
+    field = scan.typed(name)
+    native = native_of(field)
+    if field.type.name is TypeName.JSON:
+        return _Member(name, native, False, reader(native.source), OF_SOURCE["json"], OF_SOURCE["json"])
+    of_source = OF_SOURCE.get(native.kind, _never)
+    if native.kind in ("date", "date_nanos") and not native.millis:
+        of_source = _never
+    if field.type.name is TypeName.FLOAT64 and native.kind == "integer":
+        return _Member(name, native, field.type.multi, reader(native.source), OF_SOURCE["double"], OF_FIELDS["double"])
+    return _Member(name, native, field.type.multi, reader(native.source), of_source, OF_FIELDS.get(native.kind, _never))
+
+
+def _never(values: list[Any]) -> Sequence[Cell]:
+    if any(value is not None for value in values):
+        raise NotSame
+    return values
