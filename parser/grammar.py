@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.result import TypeName
+from parser.answer_schema import answer_schema
+from parser.schema_parts import Schema, object_of, reference
 from parser.words import (
     CALENDAR_WIDTHS,
     DEFAULT_LIMIT,
@@ -25,7 +26,6 @@ from parser.words import (
 )
 from query.vocabulary import AGGREGATES, OPERATORS
 
-Schema = dict[str, Any]
 EXAMPLE: Schema = {
     "time_range": {"from": "now-1h", "to": "now"},
     "where": {
@@ -40,6 +40,8 @@ EXAMPLE: Schema = {
     "limit": 20,
 }
 
+__all__ = ["EXAMPLE", "answer_schema", "body_schema"]
+
 
 def body_schema() -> Schema:
     """A query's body; `$defs` holds its components."""
@@ -53,7 +55,7 @@ def body_schema() -> Schema:
             "QueryAll": _node("and", "all of them hold"),
             "QueryAny": _node("or", "one of them holds"),
             "QueryNone": _negation(),
-            "QueryField": _object("A field.", {"field": _name("its name")}, "field"),
+            "QueryField": object_of("A field.", {"field": _name("its name")}, "field"),
             "QueryBucket": _bucket(),
             "QueryAggregate": _aggregate(),
             "QueryExpression": _expression(),
@@ -62,44 +64,6 @@ def body_schema() -> Schema:
             "QueryOptions": _options(),
         }
     }
-
-
-def answer_schema() -> Schema:
-    """A query's answer; `$defs` holds its components."""
-    properties: dict[str, Schema] = {
-        "result": {"type": "boolean", "const": True},
-        "columns": {"type": "array", "items": _ref("AnswerColumn")},
-        "data": {
-            "type": "array",
-            "items": {"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "array", "items": {}}]},
-            "description": "rows as objects; with `shape=arrays` as arrays in the columns' order",
-        },
-        "page": _ref("AnswerPage"),
-        "meta": _ref("AnswerMeta"),
-    }
-    return _object("The rows or groups of one page.", properties, *properties) | {
-        "$defs": {
-            "AnswerColumn": _column(),
-            "AnswerPage": _page(),
-            "AnswerMeta": _meta(),
-            "AnswerSource": _source_report(),
-            "AnswerWarning": _warning(),
-        }
-    }
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": "#/$defs/" + name}
-
-
-def _object(description: str, properties: dict[str, Schema], *required: str) -> Schema:
-    found: Schema = {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "additionalProperties": False,
-    }
-    return found | ({"required": list(required)} if required else {})
 
 
 def _name(what: str) -> Schema:
@@ -111,26 +75,28 @@ def _words(words: dict[str, Any], heading: str) -> str:
 
 
 def _body() -> Schema:
-    key = [_name("a field"), _ref("QueryField"), _ref("QueryBucket")]
-    item = [_name("a field"), _ref("QueryField"), _ref("QueryAggregate"), _ref("QueryExpression")]
+    key = [_name("a field"), reference("QueryField"), reference("QueryBucket")]
+    item = [_name("a field"), reference("QueryField"), reference("QueryAggregate"), reference("QueryExpression")]
     properties: dict[str, Schema] = {
-        "from": {"anyOf": [_ref("QueryDocuments"), _ref("QuerySeries")]},
-        "time_range": _ref("QueryTimeRange"),
-        "where": _ref("QueryFilter"),
+        "from": {"anyOf": [reference("QueryDocuments"), reference("QuerySeries")]},
+        "time_range": reference("QueryTimeRange"),
+        "where": reference("QueryFilter"),
         "group_by": _list(key, MOST_KEYS, "the keys of the groups"),
         "select": _list(item, MOST_SELECTED, "what is answered; every field unless told", least=1),
-        "having": _ref("QueryFilter"),
-        "fill": _ref("QueryFill"),
-        "order_by": _list([_name("ascending"), _ref("QueryOrder")], MOST_KEYS, "missing values sort last both ways"),
+        "having": reference("QueryFilter"),
+        "fill": reference("QueryFill"),
+        "order_by": _list(
+            [_name("ascending"), reference("QueryOrder")], MOST_KEYS, "missing values sort last both ways"
+        ),
         "limit": {"type": "integer", "minimum": LEAST_LIMIT, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
         "cursor": {"type": "null", "description": "for a later release"},
-        "options": _ref("QueryOptions"),
+        "options": reference("QueryOptions"),
     }
     description = (
         "One query over one source. With `group_by` or an aggregate in `select` it answers groups, else rows. "
         "`from` is needed at /mix/query alone; elsewhere the path names the source."
     )
-    return _object(description, properties) | {"examples": [EXAMPLE]}
+    return object_of(description, properties) | {"examples": [EXAMPLE]}
 
 
 def _list(items: list[Schema], most: int, description: str, least: int = 0) -> Schema:
@@ -140,7 +106,7 @@ def _list(items: list[Schema], most: int, description: str, least: int = 0) -> S
 
 def _documents() -> Schema:
     properties = {"source": _name("the instance"), "index": _name("the index, or a pattern such as access-*")}
-    return _object("An index of a documents instance.", properties, *properties)
+    return object_of("An index of a documents instance.", properties, *properties)
 
 
 def _series() -> Schema:
@@ -149,7 +115,7 @@ def _series() -> Schema:
         "db": _name("the database"),
         "measurement": _name("the measurement"),
     }
-    return _object("A measurement of a series instance.", properties, *properties)
+    return object_of("A measurement of a series instance.", properties, *properties)
 
 
 def _time_range() -> Schema:
@@ -161,22 +127,24 @@ def _time_range() -> Schema:
         "to": {"type": "string", "description": f"not included. {bound}", "examples": ["now", "now/h"]},
         "field": _name("`@timestamp` (documents) or `time` (series) unless told"),
     }
-    return _object("Half open; either side may be left away.", properties)
+    return object_of("Half open; either side may be left away.", properties)
 
 
 def _filter() -> Schema:
-    members = [_ref("QueryLeaf"), _ref("QueryAll"), _ref("QueryAny"), _ref("QueryNone")]
+    members = [reference("QueryLeaf"), reference("QueryAll"), reference("QueryAny"), reference("QueryNone")]
     description = f"At most {MOST_FILTER_DEPTH} deep, {MOST_FILTER_NODES} nodes in all."
     return {"anyOf": members, "description": description, "examples": [EXAMPLE["where"]]}
 
 
 def _node(word: str, says: str) -> Schema:
-    return _object(f"True when {says}.", {word: {"type": "array", "minItems": 1, "items": _ref("QueryFilter")}}, word)
+    return object_of(
+        f"True when {says}.", {word: {"type": "array", "minItems": 1, "items": reference("QueryFilter")}}, word
+    )
 
 
 def _negation() -> Schema:
     says = "True when it does not hold: `not` of an `eq` includes the missing."
-    return _object(says, {"not": _ref("QueryFilter")}, "not")
+    return object_of(says, {"not": reference("QueryFilter")}, "not")
 
 
 def _leaf() -> Schema:
@@ -190,7 +158,7 @@ def _leaf() -> Schema:
     op = {"type": "string", "enum": list(OPERATORS), "description": _words(OPERATORS, "How the field is compared:")}
     description = "A comparison: false where the field is missing, but for `exists: false`."
     properties = {"field": _name("the field, or in `having` the output"), "op": op, "value": value}
-    return _object(description, properties, "field", "op", "value")
+    return object_of(description, properties, "field", "op", "value")
 
 
 def _bucket() -> Schema:
@@ -206,7 +174,7 @@ def _bucket() -> Schema:
         "as": _name("the output, the start of the bucket"),
         "tz": {"type": "string", "description": "a time zone, for calendar units", "default": "UTC"},
     }
-    return _object("A key of time buckets.", properties, "time_bucket", "field", "as")
+    return object_of("A key of time buckets.", properties, "time_bucket", "field", "as")
 
 
 def _aggregate() -> Schema:
@@ -216,10 +184,10 @@ def _aggregate() -> Schema:
         "field": _name("what it is taken over; `count` may do without"),
         "as": _name("the output"),
         "p": {"type": "number", "minimum": 0, "maximum": 100, "description": "of `percentile`, which needs it"},
-        "where": _ref("QueryFilter"),
+        "where": reference("QueryFilter"),
     }
     example = {"agg": "percentile", "field": "latency_ms", "p": 95, "as": "p95"}
-    return _object("An aggregate, of the rows that its `where` lets through.", properties, "agg", "as") | {
+    return object_of("An aggregate, of the rows that its `where` lets through.", properties, "agg", "as") | {
         "examples": [example]
     }
 
@@ -232,18 +200,20 @@ def _expression() -> Schema:
         "description": "numbers, names (odd ones in backticks), + - * / % ( ), coalesce abs round nullif",
         "examples": ["hits / errors", "round(`disk used` / 1024, 1)"],
     }
-    return _object("Arithmetic in float64.", {"expr": text, "as": _name("the output")}, "expr", "as")
+    return object_of("Arithmetic in float64.", {"expr": text, "as": _name("the output")}, "expr", "as")
 
 
 def _order() -> Schema:
     direction = {"type": "string", "enum": list(DIRECTIONS), "default": "asc"}
-    return _object("One key of the order.", {"field": _name("a field, or an output"), "dir": direction}, "field")
+    return object_of("One key of the order.", {"field": _name("a field, or an output"), "dir": direction}, "field")
 
 
 def _fill() -> Schema:
     mode = {"type": "string", "enum": list(FILL_MODES), "description": "what takes the place of null aggregates"}
     value = {"type": "number", "description": "of the mode `value`, which needs it"}
-    return _object("Adds the absent time buckets; needs a bounded time range.", {"mode": mode, "value": value}, "mode")
+    return object_of(
+        "Adds the absent time buckets; needs a bounded time range.", {"mode": mode, "value": value}, "mode"
+    )
 
 
 def _options() -> Schema:
@@ -257,54 +227,4 @@ def _options() -> Schema:
         "timeout": timeout | {"description": "the deadline; the service's own is the most"},
         "exact": {"type": "boolean", "default": False, "description": "no approximation, or a refusal"},
     }
-    return _object("How it is answered.", properties)
-
-
-def _column() -> Schema:
-    properties: dict[str, Schema] = {
-        "name": {"type": "string"},
-        "type": {"type": "string", "enum": [kind.value for kind in TypeName]},
-        "multi": {"type": "boolean", "description": "cells are lists"},
-        "source": {"type": ["string", "null"], "description": "the instance; null when computed from several"},
-        "approximate": {"type": "boolean"},
-    }
-    return _object("A column of the answer.", properties, *properties)
-
-
-def _page() -> Schema:
-    properties: dict[str, Schema] = {
-        "cursor": {"type": ["string", "null"]},
-        "has_more": {"type": "boolean", "description": "rows beyond the limit exist"},
-        "total": {"type": "null"},
-    }
-    return _object("Where the page stands.", properties, *properties)
-
-
-def _meta() -> Schema:
-    properties: dict[str, Schema] = {
-        "request_id": {"type": "string"},
-        "took_ms": {"type": "number"},
-        "partial": {"type": "boolean", "description": "a store failed in part, and `options.partial` took the rest"},
-        "warnings": {"type": "array", "items": _ref("AnswerWarning")},
-        "sources": {"type": "array", "items": _ref("AnswerSource")},
-    }
-    return _object("How the answer came about.", properties, *properties)
-
-
-def _source_report() -> Schema:
-    properties: dict[str, Schema] = {
-        "source": {"type": "string"},
-        "took_ms": {"type": "number"},
-        "rows": {"type": "integer"},
-        "status": {"type": "string"},
-    }
-    return _object("One store's part.", properties, *properties)
-
-
-def _warning() -> Schema:
-    properties: dict[str, Schema] = {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "source": {"type": ["string", "null"]},
-    }
-    return _object("Something to know about an answer that is right all the same.", properties, *properties)
+    return object_of("How it is answered.", properties)

@@ -5,19 +5,18 @@ The bounds on nesting and repeats keep each pattern within what RE2 compiles, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NoReturn
 
 from libs.errors import RequestError
+from query.char_sets import complement, either_case, one, union
 from query.pattern import ANY, NOT_NEWLINE, Branch, CharSet, Group, Node, Pattern, Repeat
 
 MOST_REPEATS = 1000
 MOST_NESTED = 40
 # Sets of code points once repeats are written out: RE2 refuses programs of some ten times as many steps.
 MOST_EXPANDED = 8_000
-# Above this no character has a case; a test holds it against the whole of Unicode.
-_CASED_BELOW = 0x20000
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _SPECIAL = frozenset("\\^$.|?*+()[]{}")
 _CLASSES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -28,25 +27,19 @@ _CLASSES: dict[str, tuple[tuple[int, int], ...]] = {
 _ANYTHING = Repeat(ANY, 0, None)
 
 
-def fold(char: str) -> str:
-    """A character lower-cased alone where that yields one character, else itself."""
-    low = char.lower()
-    return low if len(low) == 1 else char
-
-
 @lru_cache(maxsize=512)
 def parse_like(text: str) -> Pattern:
     """`%` any text, `_` one code point, a backslash only before `%`, `_` or itself. Raises RequestError (PATTERN_INVALID)."""
-    return _like(text, _only)
+    return _like(text, one)
 
 
 @lru_cache(maxsize=512)
 def parse_ilike(text: str) -> Pattern:
     """As `like`, blind to case: a character stands for all that lower-case to the same one."""
-    return _like(text, _either_case)
+    return _like(text, either_case)
 
 
-def _like(text: str, literal: _Literal) -> Pattern:
+def _like(text: str, literal: Callable[[str], CharSet]) -> Pattern:
     items: list[Node] = []
     at = 0
     while at < len(text):
@@ -69,57 +62,6 @@ def _like(text: str, literal: _Literal) -> Pattern:
             items.append(literal(char))
         at += 1
     return Pattern((Branch(tuple(items), start=True, end=True),))
-
-
-class _Literal:
-    """What a plain character of a pattern stands for."""
-
-    def __init__(self, fold_case: bool) -> None:
-        self.fold_case = fold_case
-
-    def __call__(self, char: str) -> CharSet:
-        members = _case_variants().get(fold(char)) if self.fold_case else None
-        return _set((ord(member), ord(member)) for member in members) if members else CharSet(((ord(char), ord(char)),))
-
-
-_only = _Literal(False)
-_either_case = _Literal(True)
-
-
-@cache
-def _case_variants() -> dict[str, tuple[str, ...]]:
-    """Lower-cased characters with all that fold to them, where there is more than the one."""
-    variants: dict[str, list[str]] = {}
-    for code in range(_CASED_BELOW):
-        char = chr(code)
-        if (low := fold(char)) != char:
-            variants.setdefault(low, [low] if fold(low) == low else []).append(char)
-    return {low: tuple(members) for low, members in variants.items()}
-
-
-def _set(ranges: Iterable[tuple[int, int]]) -> CharSet:
-    """Sorted, joined where they touch."""
-    joined: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
-        else:
-            joined.append((low, high))
-    return CharSet(tuple(joined))
-
-
-def _complement(chars: CharSet) -> CharSet:
-    ranges: list[tuple[int, int]] = []
-    for low, high in ANY.ranges:
-        for taken_low, taken_high in chars.ranges:
-            if taken_low > high or taken_high < low:
-                continue
-            if taken_low > low:
-                ranges.append((low, taken_low - 1))
-            low = taken_high + 1
-        if low <= high:
-            ranges.append((low, high))
-    return CharSet(tuple(ranges))
 
 
 @lru_cache(maxsize=512)
@@ -229,7 +171,7 @@ class _Reader:
             return CharSet(self.escaped())
         if char in _SPECIAL:
             self.refuse(f"{char!r} where it means nothing; escape it to mean itself", start)
-        return CharSet(((ord(char), ord(char)),))
+        return one(char)
 
     def group(self, start: int) -> Group:
         if self.peek() == "?":
@@ -270,7 +212,8 @@ class _Reader:
         if not ranges:
             self.refuse("a class of nothing", start)
         self.at += 1
-        return _complement(_set(ranges)) if negated else _set(ranges)
+        found = union(ranges)
+        return complement(found) if negated else found
 
     def class_item(self) -> tuple[tuple[int, int], ...]:
         start = self.at
