@@ -1,0 +1,304 @@
+"""Points as line protocol. Pure.
+
+Names hold no control character; what would be read as structure is escaped. A backslash before a comma, a space, an equals
+sign or the end has no escaped form (InfluxDB finds the ends of lines and of names by different rules), so it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from libs.errors import Issue, RequestError
+from query.backend import Point
+from query.influx.quote import NAME_BYTES
+from query.influx.table import MAX_TIME, MIN_TIME, TIME
+
+MAX_ISSUES = 100
+BATCH_POINTS = 5_000
+NO_TYPES: Mapping[str, str] = MappingProxyType({})
+MAX_SERIES_BYTES = 60_000
+_MAX_CACHED = 100_000
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_TAG_CONTROL = re.compile("[\n\ud800-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+_LOST_BACKSLASH = re.compile(r"\\(?:[ ,=]|\Z)")
+_IN_MEASUREMENT = re.compile(r"[, ]")
+_IN_KEY = re.compile(r"[,= ]")
+_ESCAPED = r"\\\g<0>"
+_NATIVE = {bool: "boolean", int: "integer", float: "float", str: "string"}
+_NUMBERS = frozenset({"integer", "float", "unsigned"})
+_ENDS = {"integer": "i", "unsigned": "u"}
+_EXACT = 2**53
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+
+class _Refused(Exception):
+    """`code`, what is wrong, and below the point the pointer to it."""
+
+    def __init__(self, message: str, *path: str, code: str = "VALUE_INVALID", hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.path, self.code, self.hint = message, path, code, hint
+
+    def at(self, position: int) -> Issue:
+        path = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in (str(position), *self.path))
+        return Issue(self.code, self.message, path, self.hint)
+
+
+class _Widened(Exception):
+    """A new field that looked like an integer has a value with a fraction further on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _conflict(name: str, native: str, wanted: str) -> _Refused:
+    message = f"The field {name!r} holds {wanted} values; this one is {native} and does not fit."
+    return _Refused(message, "fields", name, code="FIELD_TYPE_CONFLICT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How points with the same fields of the same types are written: each field as its key and what follows its value,
+    all of it as a template with %s for the values and the time; `turned` are the places of numbers that take their field's
+    other type, `texts` tells whether strings are among the values."""
+
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+    ends: tuple[str, ...]
+    template: str
+    turned: tuple[tuple[int, str], ...]
+    texts: bool
+
+
+class Encoder:
+    """Encodes the points of one write. What it has escaped once it remembers: points share their tags and fields.
+
+    `types` are InfluxDB's types of the fields that are known. A number takes its field's type where it fits exactly; a new
+    field is a float when any of its values is one.
+    """
+
+    def __init__(self, types: Mapping[str, str], now_ns: int) -> None:
+        self._types = dict(types)
+        self._known = frozenset(types)
+        self._now = now_ns
+        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+        self._shapes: dict[tuple[tuple[str, ...], tuple[type, ...]], _Shape] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """All tags and fields that were seen."""
+        return {name for _, tags in self._series for name, _ in tags}.union(self._types)
+
+    def encode(self, points: Sequence[Point], positions: Sequence[int] | None = None) -> list[bytes]:
+        """Batches of lines, BATCH_POINTS or fewer, one line a point, times in nanoseconds; a point without a time gets
+        the instant `now`. `positions` are the points' own, for pointers.
+
+        Raises RequestError (VALUE_INVALID, NAME_INVALID, FIELD_TYPE_CONFLICT) with pointers /<position>/… to what is
+        wrong, up to MAX_ISSUES of it.
+        """
+        places = range(len(points)) if positions is None else positions
+        issues: list[Issue] = []
+        batches: list[bytes] | None = None
+        while batches is None:
+            try:
+                batches = [
+                    self._batch(points[start : start + BATCH_POINTS], places[start : start + BATCH_POINTS], issues)
+                    for start in range(0, len(points), BATCH_POINTS)
+                ]
+            except _Widened as widened:
+                self._types[widened.name] = "float"
+                self._shapes.clear()
+                issues.clear()
+        if issues:
+            raise RequestError.of(issues[:MAX_ISSUES])
+        return batches
+
+    def _batch(self, points: Sequence[Point], places: Sequence[int], issues: list[Issue]) -> bytes:
+        """The values are turned into text all at once: one by one that takes most of the time."""
+        templates: list[str] = []
+        values: list[Any] = []
+        for position, point in zip(places, points, strict=True):
+            try:
+                found: list[Any] = list(point.fields.values())
+                shape = self._shape(point.fields, found)
+                if shape.turned or shape.texts:
+                    templates.append(self._head(point) + _mixed(shape, found))
+                else:
+                    templates.append(self._head(point) + shape.template)
+                values += found
+                values.append(self._time(point))
+            except _Refused as refused:
+                if len(issues) < MAX_ISSUES:
+                    issues.append(refused.at(position))
+        if issues:
+            return b""
+        try:
+            text = orjson.dumps(values)
+        except orjson.JSONEncodeError:
+            text = b"null"
+        if b"null" in text or not all(type(value) is not int or _LOWEST <= value <= _HIGHEST for value in values):
+            issues += _unfit(points, places)
+            return b""
+        return ("\n".join(templates) % tuple(text[1:-1].decode().split(","))).encode()
+
+    def _head(self, point: Point) -> str:
+        key = (point.measurement, tuple(point.tags.items()))
+        head = self._series.get(key)
+        if head is None:
+            head = _series(point.measurement, point.tags).replace("%", "%%")
+            if len(self._series) < _MAX_CACHED:
+                self._series[key] = head
+        return head
+
+    def _time(self, point: Point) -> int:
+        time = point.time
+        if time is None:
+            return self._now
+        if not MIN_TIME <= time <= MAX_TIME:
+            hint = "1677-09-21T00:12:43.145224194Z to 2262-04-11T23:47:16.854775806Z"
+            raise _Refused("The time is outside of what the store holds.", TIME, hint=hint)
+        return time
+
+    def _shape(self, fields: Mapping[str, object], values: Sequence[object]) -> _Shape:
+        key = (tuple(fields), tuple(map(type, values)))
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = self._shapes[key] = self._new_shape(*key)
+        return shape
+
+    def _new_shape(self, names: tuple[str, ...], kinds: tuple[type, ...]) -> _Shape:
+        if not names:
+            raise _Refused("A point needs at least one field.", "fields")
+        keys: list[str] = []
+        ends: list[str] = []
+        turned: list[tuple[int, str]] = []
+        for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+            native = _NATIVE.get(kind)
+            if native is None:
+                raise _Refused("A field holds true, false, a number or a text.", "fields", name)
+            keys.append(_key(name, "fields").replace("%", "%%") + "=")
+            wanted = self._types.setdefault(name, native)
+            if wanted != native:
+                self._check_turn(name, native, wanted)
+                turned.append((place, wanted))
+            ends.append(_ENDS.get(wanted, ""))
+        template = _template(keys, ["%s"] * len(keys), ends)
+        return _Shape(names, tuple(keys), tuple(ends), template, tuple(turned), str in kinds)
+
+    def _check_turn(self, name: str, native: str, wanted: str) -> None:
+        if native not in _NUMBERS or wanted not in _NUMBERS:
+            raise _conflict(name, native, wanted)
+        if native == "float" and name not in self._known:
+            raise _Widened(name)
+
+
+def _mixed(shape: _Shape, values: list[Any]) -> str:
+    """The template of a point with strings, which are put into it, or with numbers that take another type. `values` keeps
+    what is left to be turned into text."""
+    for place, wanted in shape.turned:
+        values[place] = _turned(shape.names[place], values[place], wanted)
+    if not shape.texts:
+        return shape.template
+    said = [
+        _text(value, name) if isinstance(value, str) else "%s" for name, value in zip(shape.names, values, strict=True)
+    ]
+    values[:] = [value for value in values if not isinstance(value, str)]
+    return _template(shape.keys, said, shape.ends)
+
+
+def _template(keys: Sequence[str], said: Sequence[str], ends: Sequence[str]) -> str:
+    fields = ",".join(key + value + end for key, value, end in zip(keys, said, ends, strict=True))
+    return f" {fields} %s"
+
+
+def _turned(name: str, value: int | float, wanted: str) -> int | float:
+    """The number as its field's type, when it fits exactly."""
+    if wanted == "float":
+        if abs(value) <= _EXACT or (abs(value) <= _HIGHEST and int(float(value)) == value):
+            return float(value)
+    elif math.isfinite(value) and value == int(value):
+        return int(value)
+    raise _conflict(name, "integer" if isinstance(value, int) else "float", wanted)
+
+
+def _text(value: str, name: str) -> str:
+    if _HALF.search(value):
+        raise _Refused("The text holds half a character.", "fields", name)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _unfit(points: Sequence[Point], places: Sequence[int]) -> Iterator[Issue]:
+    """What cannot be stored among the numbers of points."""
+    for position, point in zip(places, points, strict=True):
+        for name, value in point.fields.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                yield _Refused("NaN and infinities cannot be stored.", "fields", name).at(position)
+            elif isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
+                yield _Refused("The integer does not fit into 64 bits.", "fields", name).at(position)
+
+
+def encode(points: Sequence[Point], now_ns: int, types: Mapping[str, str] = NO_TYPES) -> bytes:
+    """The points as line protocol."""
+    return b"\n".join(Encoder(types, now_ns).encode(points))
+
+
+def measurement_text(name: str) -> str:
+    """The measurement as a line begins with it. Raises RequestError (NAME_INVALID) when no line can."""
+    try:
+        return _measurement(name)
+    except _Refused as refused:
+        raise RequestError(refused.message, code=refused.code, pointer="path/measurement", hint=refused.hint) from None
+
+
+def _measurement(name: str) -> str:
+    _check(name, "measurement")
+    if name.startswith("#"):
+        raise _Refused("A measurement written to cannot begin with #.", "measurement", code="NAME_INVALID")
+    return _IN_MEASUREMENT.sub(_ESCAPED, name)
+
+
+def _series(measurement: str, tags: Mapping[str, str]) -> str:
+    text = _measurement(measurement)
+    for name, value in sorted(tags.items()):
+        key = _key(name, "tags")
+        if value == "":
+            continue
+        if _TAG_CONTROL.search(value):
+            raise _Refused("A tag's value cannot hold a line break or half a character.", "tags", name)
+        if _LOST_BACKSLASH.search(value):
+            hint = "Not before a comma, a space, an equals sign or the end."
+            raise _Refused("A tag's value holds a backslash that cannot be written there.", "tags", name, hint=hint)
+        text += f",{key}=" + _IN_KEY.sub(_ESCAPED, value)
+    if len(text.encode()) > MAX_SERIES_BYTES:
+        raise _Refused(f"The tags are longer than {MAX_SERIES_BYTES} bytes in all.", "tags")
+    return text
+
+
+def _key(name: str, where: str) -> str:
+    if name == TIME:
+        raise _Refused("No tag and no field can be called time.", where, name, code="NAME_INVALID")
+    _check(name, where, name)
+    return _IN_KEY.sub(_ESCAPED, name)
+
+
+def _check(name: str, *path: str) -> None:
+    wrong = None
+    if not name:
+        wrong = "is empty"
+    elif _CONTROL.search(name):
+        wrong = "holds a control character"
+    elif _LOST_BACKSLASH.search(name):
+        wrong = "holds a backslash before a comma, a space, an equals sign or its end"
+    elif len(name.encode()) > NAME_BYTES:
+        wrong = f"is longer than {NAME_BYTES} bytes"
+    if wrong:
+        raise _Refused(f"The name {wrong}.", *path, code="NAME_INVALID")

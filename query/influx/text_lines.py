@@ -1,0 +1,122 @@
+"""Line protocol that came as text: checked to hold points of one measurement alone, and counted. Pure.
+
+InfluxDB finds the ends of lines, tags and quotes by rules that differ from one another. Two ways lead past that:
+when every physical line begins with the measurement, so does every point, however InfluxDB reads the rest; what has
+quotes, backslashes, comments, blank lines, carriage returns or points without a time is read line by line, and refused
+when it can be read in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from libs.errors import RequestError
+from query.influx.line_protocol import measurement_text
+from query.influx.table import MAX_TIME, MIN_TIME
+
+BATCH_BYTES = 512 * 1024
+BATCH_LINES = 5_000
+NS_PER_TICK = {"ns": 1, "u": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+
+# A backslash counts before a comma, a space or an equals sign, but not when another backslash stands before it.
+_PLAIN = rb"[^\\ ,=\n\r]|\\(?![ ,=\\\n\r])|\\(?=\\(?![ ,=]))|(?<!\\)\\[ ,=]"
+_KEY = rb"(?:%b)++" % _PLAIN
+_MEASUREMENT = rb"(?:%b|=)++" % _PLAIN
+_NUMBER = rb"-?(?:[0-9]++i|(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)"
+_BOOLEAN = rb"[tT](?:rue|RUE)?|[fF](?:alse|ALSE)?"
+_VALUE = rb'(?:%b|%b|"(?:[^"\\]++|\\.)*+")(?=[ ,\n\r]|\Z)' % (_NUMBER, _BOOLEAN)
+_FIELD = rb"%b=%b" % (_KEY, _VALUE)
+_LINE = re.compile(
+    rb"(%b)((?:,%b=%b)*+) ++(%b(?:,%b)*+)(?: ++(-?[0-9]++))?+ *+\r?(?:\n|\Z)"
+    % (_MEASUREMENT, _KEY, _KEY, _FIELD, _FIELD),
+    re.DOTALL,
+)
+_NOTHING = re.compile(rb"[ \t]*+(?:#[^\n]*+)?+\r?(?:\n|\Z)")
+_SPACE = re.compile(rb"[ \t]*+")
+_ESCAPE = re.compile(rb"\\([ ,=])")
+
+
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """`count` points in batches that a server takes at once."""
+
+    batches: list[bytes]
+    count: int
+
+
+def check(lines: bytes, measurement: str, precision: str, now_ns: int) -> TextLines:
+    """Points of `measurement` alone; those without a time get `now_ns`. Raises RequestError (NAME_INVALID,
+    VALUE_INVALID: a line that is none, or of another measurement, or no line at all)."""
+    body = lines.strip(b"\n")
+    count = _uniform(body, measurement_text(measurement).encode())
+    if count is not None:
+        return TextLines(_cut(body), count)
+    found = [line for line, _ in split(body, measurement, precision, now_ns)]
+    if not found:
+        raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
+    return TextLines([b"\n".join(found[at : at + BATCH_LINES]) for at in range(0, len(found), BATCH_LINES)], len(found))
+
+
+def _cut(body: bytes) -> list[bytes]:
+    """The body in pieces of some BATCH_BYTES, cut at ends of lines."""
+    pieces: list[bytes] = []
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + BATCH_BYTES)
+        end = len(body) if end < 0 else end
+        pieces.append(body[start:end])
+        start = end + 1
+    return pieces
+
+
+def _uniform(body: bytes, name: bytes) -> int | None:
+    """The number of lines when each begins with the name, has a time and nothing that could hide a line's end."""
+    if b"\\" in body or b'"' in body or b"\r" in body:
+        return None
+    count = body.count(b"\n") + 1
+    tagged, untagged = name + b",", name + b" "
+    begun = body.count(b"\n" + tagged) + body.count(b"\n" + untagged) + body.startswith((tagged, untagged))
+    return count if begun == count and body.count(b" ") == 2 * count else None
+
+
+def split(
+    body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str] | None = None
+) -> Iterator[tuple[bytes, int]]:
+    """Every point as (its line, its time in nanoseconds), read one by one. Raises RequestError (VALUE_INVALID) at a line
+    that is none; with `bad` it is noted there and passed over instead."""
+    wanted, tick = measurement.encode(), NS_PER_TICK[precision]
+    at, number, size = 0, 0, len(body)
+    while at < size:
+        number += 1
+        empty = _NOTHING.match(body, at)
+        if empty is not None:
+            at = max(empty.end(), at + 1)
+            continue
+        space = _SPACE.match(body, at)
+        found = _LINE.match(body, space.end() if space is not None else at)
+        if found is None and bad is not None:
+            bad.append(f"line {number} is no line protocol")
+            at = body.find(b"\n", at) + 1 or size
+            continue
+        if found is None:
+            raise _refused(number, "is no line protocol, or can be read in two ways", body[at : at + 80])
+        name, tags, fields, time = found.groups()
+        if _ESCAPE.sub(rb"\1", name) != wanted:
+            raise _refused(number, f"is not of the measurement {measurement!r}", body[at : at + 80])
+        ticks = now_ns // tick if time is None else int(time)
+        if not MIN_TIME <= ticks * tick <= MAX_TIME:
+            raise _refused(number, "has a time that the store cannot hold", body[at : at + 80])
+        yield b"%b%b %b %d" % (name, tags, fields, ticks), ticks * tick
+        at = found.end()
+
+
+def _refused(number: int, why: str, text: bytes) -> RequestError:
+    shown = text.split(b"\n", 1)[0].decode("utf-8", "replace")
+    return RequestError(
+        f"Line {number} {why}.",
+        code="VALUE_INVALID",
+        pointer="",
+        hint=f"It begins with {shown!r}; nothing was written.",
+    )
