@@ -121,14 +121,15 @@ class Things(StoreResource):
 @things.param("name", "A thing's name", example="one")
 class OneThing(StoreResource):
     @things.doc("Read a thing", operation_id="getThing")
+    @things.expect(dict[str, Any], required=False, example={"as": "it is"})
     @things.returns(200, dict[str, Any], "The thing as it was asked for", example={"name": "one"})
     @things.fails("INDEX_UNKNOWN")
-    async def get(self, request: Request, name: str) -> dict[str, Any]:
+    async def get(self, request: Request, name: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Answers the name as the route understood it.
 
         A second paragraph, for the document.
         """
-        return {"name": name, "store": self.store.name}
+        return {"name": name, "store": self.store.name, **(body or {})}
 
     @things.doc("Replace a thing", operation_id="putThing")
     @things.expect(dict[str, Any], example={"any": 1}, required=False)

@@ -305,6 +305,12 @@ async def test_an_optional_body(ask: Ask) -> None:
     assert (answer.json(), answer.headers["X-Thing"]) == ({"sent": None}, "put")
 
 
+async def test_a_body_of_get(ask: Ask) -> None:
+    answer = await ask("GET", "/es/one", json={"as": "it is"})
+    assert answer.json() == {"name": "one", "store": "es", "as": "it is"}
+    problem(await ask("GET", "/es/one", json=[]), 422, "BODY_INVALID")
+
+
 async def test_bodies_left_to_the_operation_are_not_read(ask: Ask) -> None:
     answer = await ask("POST", "/es/one/query", data=b"{broken", headers={"Content-Type": "application/json"})
     assert answer.json() == {"bytes": 7}

@@ -96,7 +96,10 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
     }
     if operation.deprecated:
         values["deprecated"] = True
-    if operation.body is not None:
+    if operation.body is not None and endpoint.http_method == "GET":
+        # Browsers refuse to send one, so that as `requestBody` it would break the page's "Try it out".
+        values["description"] = "\n\n".join(filter(None, (description, _body_in_words(operation.body))))
+    elif operation.body is not None:
         values["requestBody"] = _body(operation.body, schemas)
     values["responses"] = _responses(operation, schemas)
     return {key: value for key, value in values.items() if value not in ("", [])}
@@ -108,6 +111,15 @@ def _body(body: Body, schemas: Schemas) -> Json:
         "content": _contents(body.contents, schemas, "validation"),
         "required": body.required,
     }
+
+
+def _body_in_words(body: Body) -> str:
+    media_types = " or ".join(content.media_type for content in body.contents)
+    parts = [f"Takes a body ({media_types}) where client and gateway send one with GET. {body.description}".strip()]
+    for content in body.contents:
+        for value in content.examples.values():
+            parts.append(f"```json\n{orjson.dumps(value).decode()}\n```")
+    return "\n\n".join(parts)
 
 
 def _texts(endpoint: Endpoint) -> tuple[str, str]:
