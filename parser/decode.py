@@ -12,7 +12,6 @@ from libs.issues import Issues, escape
 
 # Bodies above this are searched for repeated members only when they are right otherwise.
 _SMALL = 65_536
-_SPACED = (b" :", b"\n:", b"\t:", b"\r:")
 
 
 def decode(body: bytes) -> Any:
@@ -53,7 +52,10 @@ def surely_unique(body: bytes, members: int) -> bool:
     Every member of the text ends its name with `":` unless there is a space before the colon, and texts may add such
     pairs but never hide one: when there are as many as members, none was lost.
     """
-    return body.count(b'":') == members and not any(spaced in body for spaced in _SPACED)
+    if body.count(b'":') != members:
+        return False
+    # Four plain searches: a loop over them costs more than they do.
+    return b" :" not in body and b"\n:" not in body and b"\t:" not in body and b"\r:" not in body
 
 
 class _Pairs(list[tuple[str, Any]]):

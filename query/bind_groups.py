@@ -23,6 +23,7 @@ from query.expr import Predicate, conjunction, conjuncts
 from query.plan import (
     Aggregate,
     Aggregation,
+    BucketKey,
     FieldKey,
     Filter,
     Grouping,
@@ -73,7 +74,7 @@ def _key(key: Key, fields: SourceFields, outputs: OutputNames) -> Key:
     if isinstance(key, FieldKey):
         field = fields.use(key.field, key.at)
         if field is not None and check_sortable(field, key.at, fields.issues):
-            outputs.add(replace(field, type=field.type.single()), key.at)
+            outputs.add(replace(field, type=field.type.single()) if field.type.multi else field, key.at)
         return key
     field = fields.use(key.field, key.at + "/field")
     if field is None:
@@ -82,7 +83,7 @@ def _key(key: Key, fields: SourceFields, outputs: OutputNames) -> Key:
         fields.issues.add(
             "TYPE_MISMATCH", f"{key.field!r} holds {field.type.name}, not times.", key.at + "/field", "name a timestamp"
         )
-    bound = replace(key, unit=field.type.unit)
+    bound = BucketKey(key.field, key.width, key.name, key.tz, field.type.unit, key.at)
     outputs.add(Field(bound.name, Type(TypeName.TIMESTAMP, unit=field.type.unit)), key.at + "/as")
     return bound
 
@@ -110,7 +111,7 @@ def _aggregate(item: Aggregation, fields: SourceFields, span: Span, now_ns: int)
         else:
             fields.use(time, item.at + "/agg")
     kind = INT64 if field is None else _result(item, field, fields.issues)
-    return replace(item, where=where, type=kind, time=time)
+    return Aggregation(item.function, item.field, item.name, item.p, where, kind, time, item.at)
 
 
 def _result(item: Aggregation, field: Field, issues: Issues) -> Type:

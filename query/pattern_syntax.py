@@ -15,8 +15,8 @@ from query.pattern import ANY, NOT_NEWLINE, Branch, CharSet, Group, Node, Patter
 
 MOST_REPEATS = 1000
 MOST_NESTED = 40
-# Sets of code points once repeats are written out: RE2 refuses programs of some ten times as many steps.
-MOST_EXPANDED = 8_000
+# The steps of a matcher once repeats are written out, roughly: RE2 refuses some four times as many.
+MOST_EXPANDED = 40_000
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _SPECIAL = frozenset("\\^$.|?*+()[]{}")
 _CLASSES: dict[str, tuple[tuple[int, int], ...]] = {
