@@ -1,0 +1,152 @@
+"""Filters: made simpler, then pushed to the store as far as it can take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from query.backend import Capabilities, Pushdown
+from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
+from query.plan import Filter, Merge, Plan, Scan
+from query.rules.rewrite import bottom_up
+
+
+def simplify_filters(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Folds what is true or false whatever the row, and joins filters that follow one another."""
+    return bottom_up(plan, _simplify)
+
+
+def _simplify(plan: Plan) -> Plan:
+    if not isinstance(plan, Filter):
+        return plan
+    where, child = simple(plan.where), plan.input
+    if isinstance(child, Filter):
+        where, child = simple(And((child.where, where))), child.input
+    return child if where == TRUE else Filter(child, where)
+
+
+def simple(predicate: Predicate) -> Predicate:
+    """An equivalent predicate without constants inside, nested `and`s and `or`s flattened."""
+    match predicate:
+        case Compare():
+            return predicate
+        case Not(item):
+            inner = simple(item)
+            if isinstance(inner, Not):
+                return inner.item
+            return FALSE if inner == TRUE else TRUE if inner == FALSE else Not(inner)
+        case And(items):
+            parts = [part for item in items for part in _members(simple(item), And)]
+            return FALSE if FALSE in parts else _joined(And, parts)
+        case Or(items):
+            parts = [part for item in items for part in _members(simple(item), Or)]
+            return TRUE if TRUE in parts else _joined(Or, parts)
+
+
+def _members(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...]:
+    return predicate.items if isinstance(predicate, kind) else (predicate,)
+
+
+def _joined(kind: type[And | Or], parts: list[Predicate]) -> Predicate:
+    different = tuple(dict.fromkeys(parts))
+    return different[0] if len(different) == 1 else kind(different)
+
+
+def push_filter(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Moves conjuncts into scans. EXACT ones leave the filter, of INEXACT ones a superset is fetched and they stay."""
+
+    def step(node: Plan) -> Plan:
+        match node:
+            case Filter(Scan(group=None, order=(), limit=None) as scan, where):
+                return _push(scan, where, capabilities[scan.source.instance])
+            case Filter(Merge() as merge, where):
+                return _into_parts(merge, where, capabilities)
+            case _:
+                return node
+
+    return bottom_up(plan, step)
+
+
+def _push(scan: Scan, where: Predicate, able: Capabilities) -> Plan:
+    rest: list[Predicate] = []
+    for conjunct in conjuncts(where):
+        found = share(conjunct, scan, able)
+        if found.pushed is not None:
+            scan = replace(scan, where=conjunction((*conjuncts(scan.where), found.pushed)))
+        if not found.exact:
+            rest.append(conjunct)
+    remaining = conjunction(tuple(rest))
+    return scan if remaining is None else Filter(scan, remaining)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The store's share of a predicate: what it takes (None: nothing), whether that is all of it, and why not."""
+
+    pushed: Predicate | None
+    exact: bool
+    reasons: tuple[str, ...] = ()
+
+
+def share(conjunct: Predicate, scan: Scan, able: Capabilities) -> Share:
+    """What the store can take of a conjunct. What it takes inexactly is weaker than the conjunct, never stronger."""
+    found = _share(conjunct, scan, able)
+    if found.pushed is None or isinstance(found.pushed, Compare):
+        return found
+    verdict = able.composed(found.pushed, scan)
+    if verdict.level is Pushdown.UNSUPPORTED:
+        return Share(None, False, (*found.reasons, verdict.reason))
+    exact = found.exact and verdict.level is Pushdown.EXACT
+    return Share(found.pushed, exact, found.reasons if exact else (*found.reasons, verdict.reason))
+
+
+def _share(predicate: Predicate, scan: Scan, able: Capabilities) -> Share:
+    match predicate:
+        case Compare():
+            verdict = able.pushdown(predicate, scan)
+            if verdict.level is Pushdown.UNSUPPORTED:
+                return Share(None, False, (verdict.reason,))
+            exact = verdict.level is Pushdown.EXACT
+            return Share(predicate, exact, () if exact else (verdict.reason,))
+        case Not(item):
+            inner = _share(item, scan, able)
+            # The opposite of a superset would lose rows.
+            return Share(predicate, True) if inner.exact else Share(None, False, inner.reasons)
+        case Or(items):
+            inners = [_share(item, scan, able) for item in items]
+            reasons = tuple(reason for inner in inners for reason in inner.reasons)
+            pushed = tuple(inner.pushed for inner in inners if inner.pushed is not None)
+            if len(pushed) < len(items):
+                return Share(None, False, reasons)
+            return Share(Or(pushed), all(inner.exact for inner in inners), reasons)
+        case And(items):
+            inners = [_share(item, scan, able) for item in items]
+            reasons = tuple(reason for inner in inners for reason in inner.reasons)
+            weaker = conjunction(tuple(inner.pushed for inner in inners if inner.pushed is not None))
+            exact = all(inner.exact for inner in inners)
+            return Share(TRUE if weaker is None and exact else weaker, exact, reasons)
+
+
+def _into_parts(merge: Merge, where: Predicate, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Filters each part by the conjuncts whose fields it types as the whole does; the others stay above."""
+    rest: list[Predicate] = []
+    below: list[list[Predicate]] = [[] for _ in merge.inputs]
+    for conjunct in conjuncts(where):
+        fits = [isinstance(part, Scan) and _typed_alike(conjunct, part) for part in merge.inputs]
+        for at, fit in enumerate(fits):
+            if fit:
+                below[at].append(conjunct)
+        if not all(fits):
+            rest.append(conjunct)
+    parts = [_filtered(part, tuple(found)) for part, found in zip(merge.inputs, below, strict=True)]
+    merged = Merge(tuple(push_filter(part, capabilities) for part in parts), merge.table)
+    return _filtered(merged, tuple(rest))
+
+
+def _typed_alike(conjunct: Predicate, scan: Scan) -> bool:
+    return all(scan.typed(leaf.field).type == leaf.type for leaf in leaves(conjunct))
+
+
+def _filtered(plan: Plan, conjuncts_: tuple[Predicate, ...]) -> Plan:
+    where = conjunction(conjuncts_)
+    return plan if where is None else Filter(plan, where)

@@ -1,0 +1,73 @@
+"""Order and limit: brought next to the scan, then done by the store. A limit never passes a residual or inexact filter,
+since only a scan without any stands right below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from query.backend import Capabilities, Ordering, Pushdown
+from query.plan import Attempt, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
+from query.rules.rewrite import bottom_up, with_inputs
+
+
+def sink_order(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Orders and limits before it computes, where the order needs nothing computed; joins limits."""
+    return bottom_up(plan, _sink)
+
+
+def _sink(node: Plan) -> Plan:
+    match node:
+        case Limit(Limit(child, inner), outer):
+            return Limit(child, min(inner, outer))
+        case Limit(Project(child, outputs), count):
+            return Project(_sink(Limit(child, count)), outputs)
+        case Sort(Project(child, outputs), order) if _plain(order, outputs):
+            return Project(_sink(Sort(child, order)), outputs)
+        case _:
+            return node
+
+
+def _plain(order: tuple[Order, ...], outputs: tuple[Output, ...]) -> bool:
+    computed = {output.name for output in outputs if output.expression is not None}
+    return not any(key.field in computed for key in order)
+
+
+def push_order_limit(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Moves an order with a limit, a limit alone, or an order alone into the scan right below it."""
+    match plan:
+        case Limit(Sort(Scan() as scan, order), count):
+            return _absorb(plan, scan, Ordering(order, count), capabilities)
+        case Limit(Scan() as scan, count):
+            return _absorb(plan, scan, Ordering((), count), capabilities)
+        case Sort(Scan() as scan, order):
+            return _absorb(plan, scan, Ordering(order, None), capabilities)
+        case Limit(Sort(Merge() as merge, order), count):
+            parts = _of_parts(merge, lambda part: Limit(Sort(part, order), count), capabilities)
+            return Limit(Sort(parts, order), count)
+        case Limit(Merge() as merge, count):
+            return Limit(_of_parts(merge, lambda part: Limit(part, count), capabilities), count)
+        case _:
+            return with_inputs(plan, lambda child: push_order_limit(child, capabilities))
+
+
+def _absorb(plan: Plan, scan: Scan, ordering: Ordering, capabilities: Mapping[str, Capabilities]) -> Plan:
+    if scan.order or scan.limit is not None or not _orders_groups(scan, ordering.order):
+        return plan
+    verdict = capabilities[scan.source.instance].pushdown(ordering, scan)
+    if verdict.level is not Pushdown.EXACT:
+        return plan
+    pushed = replace(scan, order=ordering.order, limit=ordering.limit)
+    return Attempt(pushed, plan, verdict.reason) if verdict.checked else pushed
+
+
+def _orders_groups(scan: Scan, order: tuple[Order, ...]) -> bool:
+    """Stores order groups by keys alone."""
+    return scan.group is None or {key.field for key in order} <= {key.name for key in scan.group.keys}
+
+
+def _of_parts(merge: Merge, first: Callable[[Plan], Plan], capabilities: Mapping[str, Capabilities]) -> Merge:
+    """Only the first rows of each part, where its store finds them; widening keeps the order of values."""
+    found = [push_order_limit(first(part), capabilities) for part in merge.inputs]
+    kept = zip(found, merge.inputs, strict=True)
+    return Merge(tuple(new if isinstance(new, Scan | Attempt) else old for new, old in kept), merge.table)

@@ -1,0 +1,67 @@
+"""Walking and rebuilding plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from query.plan import Aggregate, Attempt, Fill, Filter, Limit, Merge, Output, Plan, Project, Scan, Sort
+
+Step = Callable[[Plan], Plan]
+
+
+def bottom_up(plan: Plan, step: Step) -> Plan:
+    """The plan with `step` applied to every node, inputs first. What is unchanged stays the same object."""
+    return step(with_inputs(plan, lambda child: bottom_up(child, step)))
+
+
+def with_inputs(plan: Plan, change: Step) -> Plan:
+    """The node over its changed inputs."""
+    match plan:
+        case Scan():
+            return plan
+        case Merge(items, table):
+            changed = tuple(change(item) for item in items)
+            return plan if _same(changed, items) else Merge(changed, table)
+        case Attempt(pushed, otherwise, reason):
+            both = (change(pushed), change(otherwise))
+            return plan if _same(both, (pushed, otherwise)) else Attempt(*both, reason)
+        case Filter() | Aggregate() | Fill() | Project() | Sort() | Limit():
+            child = change(plan.input)
+            return plan if child is plan.input else replace(plan, input=child)
+        case _:
+            assert_never(plan)
+
+
+def _same(left: tuple[Plan, ...], right: tuple[Plan, ...]) -> bool:
+    return all(a is b for a, b in zip(left, right, strict=True))
+
+
+def output_names(plan: Plan) -> tuple[str, ...]:
+    """The names of a node's output columns."""
+    match plan:
+        case Scan(group=None):
+            return plan.columns
+        case Scan(group=group):
+            assert group is not None
+            return tuple(one.name for one in group.keys + group.aggregates)
+        case Merge(items, _):
+            return output_names(items[0])
+        case Attempt(_, otherwise, _):
+            return output_names(otherwise)
+        case Aggregate(_, group):
+            return tuple(one.name for one in group.keys + group.aggregates)
+        case Project(_, outputs):
+            return tuple(output.name for output in outputs)
+        case Filter(child) | Sort(child) | Limit(child):
+            return output_names(child)
+        case Fill():
+            return output_names(plan.input)
+        case _:
+            assert_never(plan)
+
+
+def picks(outputs: tuple[Output, ...]) -> bool:
+    """Whether the outputs are columns as they are."""
+    return all(output.expression is None for output in outputs)
