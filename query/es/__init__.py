@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from query.backend import InstanceConfig
+from query.backend import DocumentStore, InstanceConfig
 from query.es.backend import EsBackend
 
 
-def open_backend(config: InstanceConfig) -> EsBackend:
+def open_backend(config: InstanceConfig) -> DocumentStore:
     """Opens an instance; connections are made when they are needed. Raises ConfigError."""
     return EsBackend(config)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from libs.context import RequestContext
-from query.backend import Capabilities, InstanceConfig, Json, Query
+from query.backend import Capabilities, Document, InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
+from query.es.administration import EsAdministration
 from query.es.capabilities import EsCapabilities
 from query.es.catalog import EsCatalog
 from query.es.client import EsClient
 from query.es.compile import compile_scan
+from query.es.ingest import EsIngest
 from query.es.search import EsSource
 from query.es.settings import read_settings
 from query.plan import Scan
@@ -26,6 +28,8 @@ class EsBackend:
         self.source = EsSource(
             self.client, self.catalog, settings.page_rows, settings.page_bytes, f"{settings.keep_alive_seconds}s"
         )
+        self._administration = EsAdministration(self.client, self.catalog)
+        self._ingest = EsIngest(self.client, self.catalog)
         self._name, self._region = config.name, config.region
         self._capabilities = EsCapabilities()
 
@@ -65,6 +69,39 @@ class EsBackend:
             "version": versions[-1] if versions else None,
             "nodes": health["number_of_nodes"],
         }
+
+    async def nodes(self, context: RequestContext) -> Json:
+        return await self._administration.nodes(context)
+
+    async def indices(self, context: RequestContext) -> Sequence[Mapping[str, Json]]:
+        return await self._administration.indices(context)
+
+    async def create_index(
+        self, index: str, settings: Mapping[str, Json], mappings: Mapping[str, Json], context: RequestContext
+    ) -> Json:
+        return await self._administration.create_index(index, settings, mappings, context)
+
+    async def describe_index(self, index: str, context: RequestContext) -> Json:
+        return await self._administration.describe_index(index, context)
+
+    async def delete_index(self, index: str, context: RequestContext) -> Json:
+        return await self._administration.delete_index(index, context)
+
+    async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
+        return await self._administration.search(index, dsl, context)
+
+    async def insert(self, index: str, document: Document, refresh: bool, context: RequestContext) -> Json:
+        return await self._ingest.insert(index, document, refresh, context)
+
+    async def bulk(
+        self,
+        index: str,
+        documents: Sequence[Document],
+        refresh: bool,
+        context: RequestContext,
+        replace: bool = False,
+    ) -> Sequence[Mapping[str, Json]]:
+        return await self._ingest.bulk(index, documents, refresh, context, replace)
 
     async def close(self) -> None:
         await self.client.close()

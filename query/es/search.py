@@ -60,19 +60,20 @@ async def search(source: EsSource, asked: Asked, path: str, body: bytes, context
     try:
         shards = answer["_shards"]
         if answer["timed_out"] or shards["failed"]:
-            note_partial(source, shards, context)
+            raise_partial(source.client, shards, context)
         return answer, len(content)
     except (KeyError, TypeError) as error:
         raise source.client.unreadable(f"{error!r} is missing") from error
 
 
-def note_partial(source: EsSource, shards: Any, context: RequestContext) -> None:
+def raise_partial(client: EsClient, shards: Any, context: RequestContext) -> None:
+    """Raises STORE_PARTIAL unless the context allows partial answers; then flags this one."""
     failures = shards.get("failures") or [{}]
     reason = str(failures[0].get("reason", {}).get("reason", "it ran out of time"))[:300]
     if not context.partial_allowed:
-        raise source.client.partial(reason)
+        raise client.partial(reason)
     context.partial = True
-    context.warn("STORE_PARTIAL", f"Some shards did not answer: {reason}.", source.client.name)
+    context.warn("STORE_PARTIAL", f"Some shards did not answer: {reason}.", client.name)
 
 
 async def check_ignored(source: EsSource, asked: Asked, context: RequestContext) -> None:

@@ -1,0 +1,113 @@
+"""Nodes and indices: the administration that the fixed routes of documents need. Every name is checked before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from libs.context import RequestContext
+from libs.errors import NotFoundError
+from libs.times import format_instant
+from query.backend import Json
+from query.es.catalog import OPEN, EsCatalog
+from query.es.client import EsClient, StoreRefused
+from query.es.search import raise_partial
+from query.names import exact_index
+
+_EXACTLY = "expand_wildcards=none&ignore_unavailable=false&allow_no_indices=false"
+_OF_NODES = (
+    "cluster_name,nodes.*.name,nodes.*.host,nodes.*.ip,nodes.*.transport_address,nodes.*.version,nodes.*.roles,"
+    "nodes.*.http.publish_address,nodes.*.os.name,nodes.*.jvm.version"
+)
+_OF_INDICES = "index,status,health,docs.count,store.size,creation.date"
+_AUTOMATIC = frozenset({"routing", "provided_name", "creation_date", "uuid", "version", "history_uuid", "resize"})
+
+
+class EsAdministration:
+    """See query.backend.DocumentStore."""
+
+    def __init__(self, client: EsClient, catalog: EsCatalog) -> None:
+        self._client = client
+        self._catalog = catalog
+
+    async def nodes(self, context: RequestContext) -> Json:
+        return await self._client.read_json("GET", f"/_nodes?timeout=5s&filter_path={_OF_NODES}", context)
+
+    async def indices(self, context: RequestContext) -> Sequence[Mapping[str, Json]]:
+        path = f"/_cat/indices?format=json&bytes=b&expand_wildcards=open,closed&s=index&h={_OF_INDICES}"
+        found = await self._client.read_json("GET", path, context)
+        return [_listed(row) for row in found if not row["index"].startswith(".")]
+
+    async def create_index(
+        self, index: str, settings: Mapping[str, Json], mappings: Mapping[str, Json], context: RequestContext
+    ) -> Json:
+        exact_index(index)
+        body = orjson.dumps({"settings": settings, "mappings": mappings})
+        try:
+            answer = await self._client.write("PUT", f"/{index}", context, body)
+        except StoreRefused as error:
+            raise error.as_request("MAPPING_INVALID") from error
+        self._catalog.forget_written(index)
+        return {"_index": answer["index"], "acknowledged": answer["acknowledged"]}
+
+    async def describe_index(self, index: str, context: RequestContext) -> Json:
+        exact_index(index)
+        found = await self._client.read_json("GET", f"/{index}?{_EXACTLY}", context)
+        if index not in found:
+            raise NotFoundError(f"{index!r} is an alias, no index.", code="INDEX_UNKNOWN", source=self._client.name)
+        given = found[index]["settings"].get("index", {})
+        settings = {name: _scalar(value) for name, value in given.items() if name not in _AUTOMATIC}
+        return {"settings": settings, "mappings": _as_given(found[index]["mappings"])}
+
+    async def delete_index(self, index: str, context: RequestContext) -> Json:
+        exact_index(index)
+        try:
+            answer = await self._client.write("DELETE", f"/{index}?{_EXACTLY}", context)
+        except StoreRefused as error:
+            raise error.as_request("UNSUPPORTED") from error
+        self._catalog.forget_written(index)
+        return {"acknowledged": answer["acknowledged"]}
+
+    async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
+        exact_index(index)
+        try:
+            path = f"/{index}/_search?{OPEN}"
+            answer = await self._client.read_json("POST", path, context, orjson.dumps(dsl))
+        except StoreRefused as error:
+            raise error.as_request("BODY_INVALID") from error
+        if answer["timed_out"] or answer["_shards"]["failed"]:
+            raise_partial(self._client, answer["_shards"], context)
+        return answer
+
+
+def _listed(row: Mapping[str, Any]) -> Mapping[str, Json]:
+    docs, size, created = row.get("docs.count"), row.get("store.size"), row.get("creation.date")
+    return {
+        "index": row["index"],
+        "status": row["status"],
+        "health": row.get("health"),
+        "docs": None if docs is None else int(docs),
+        "bytes": None if size is None else int(size),
+        "created": None if created is None else format_instant(int(created), "ms"),
+    }
+
+
+def _scalar(value: Any) -> Any:
+    """A setting as it is usually given: Elasticsearch answers all of them as text."""
+    if isinstance(value, dict):
+        return {name: _scalar(inner) for name, inner in value.items()}
+    if value in ("true", "false"):
+        return value == "true"
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16 else value
+
+
+def _as_given(mapping: Any) -> Any:
+    """A mapping with `dynamic` as JSON's own true and false."""
+    if not isinstance(mapping, dict):
+        return mapping
+    return {
+        name: inner == "true" if name == "dynamic" and inner in ("true", "false") else _as_given(inner)
+        for name, inner in mapping.items()
+    }
