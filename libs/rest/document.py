@@ -18,7 +18,7 @@ from libs.rest.operation import Body, Content, InlineSchema, Model, Operation
 from libs.rest.schemas import PREFIX, Schemas
 
 Json = dict[str, Any]
-_META = "AnswerMeta"
+_META = "EnvelopeMeta"
 
 
 def build(api: Api) -> Json:
