@@ -102,7 +102,7 @@ class Store:
     async def ask_bytes(self, data: DataSet, body: bytes) -> dict[str, Any]:
         context = new_context()
         target = await self.target(data)
-        services = Services(QueryFactory([self.backend]), self.engine, lambda: context)
+        services = Services(QueryFactory([self.backend]), self.engine, context.limits)
         page, _ = await run(parse_body(body, INSTANCE, target), services, context)
         answer = page_response(page, context, 0.0, "objects")
         decoded: dict[str, Any] = json.loads(answer.body or b"")

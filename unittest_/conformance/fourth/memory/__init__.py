@@ -12,6 +12,7 @@ from libs.errors import NotFoundError
 from libs.result import Batch, Cell, Column, Schema, TypeName
 from query.backend import Capabilities, InstanceConfig, UnsupportedPart
 from query.catalog import Kind, SourceRef, Table
+from query.expr import FALSE
 from query.plan import Scan
 
 CAPABILITIES = Capabilities()
@@ -64,10 +65,10 @@ class MemoryBackend:
         """Nothing is cached."""
 
     def compile(self, scan: Scan) -> MemoryQuery:
-        if scan.where is not None or scan.group is not None or scan.order or scan.limit is not None:
-            raise UnsupportedPart("nothing is declared")
+        if scan.where not in (None, FALSE) or scan.group is not None or scan.order or scan.limit is not None:
+            raise UnsupportedPart("nothing is declared; a filter without leaves alone needs no declaration")
         schema = tuple(Column(name, scan.typed(name).type, self.name) for name in scan.columns)
-        return MemoryQuery(schema, self.held[scan.source.target][1])
+        return MemoryQuery(schema, () if scan.where == FALSE else self.held[scan.source.target][1])
 
     async def ping(self, context: RequestContext) -> Mapping[str, Any]:
         return {"version": "1"}
