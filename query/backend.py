@@ -30,11 +30,13 @@ class Pushdown(Enum):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`reason` says why a part is not (wholly) pushed, for explain. `checked`: exact if what the store answers proves it,
-    known only when it runs (the optimizer then plans an Attempt)."""
+    known only when it runs (the optimizer then plans an Attempt). `approximate`: a group's numbers may be off; it is not
+    asked when the caller wants exact ones."""
 
     level: Pushdown
     reason: str = ""
     checked: bool = False
+    approximate: bool = False
 
 
 EXACT = Verdict(Pushdown.EXACT)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from query.backend import Capabilities
-from query.plan import Plan
+from query.backend import Capabilities, Part, Pushdown, Verdict
+from query.expr import Predicate
+from query.plan import Plan, Scan
 from query.rules.columns import drop_projects, prune_columns
 from query.rules.filters import push_filter, simplify_filters
 from query.rules.groups import lift_attempts, push_group
@@ -30,8 +31,28 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def optimize(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
-    """The plan with all rules applied once, in order. `capabilities` by instance. Pure; only for bound plans."""
+def optimize(plan: Plan, capabilities: Mapping[str, Capabilities], exact: bool = False) -> Plan:
+    """The plan with all rules applied once, in order. `capabilities` by instance; with `exact`, what a store answers
+    approximately is not asked of it. Pure; only for bound plans."""
+    if exact:
+        capabilities = {name: ExactOnly(able) for name, able in capabilities.items()}
     for rule in RULES:
         plan = rule(plan, capabilities)
     return plan
+
+
+class ExactOnly(Capabilities):
+    """A store's capabilities without what it does approximately."""
+
+    def __init__(self, able: Capabilities) -> None:
+        super().__init__(able.operators, able.aggregates, able.order, able.limit)
+        self._able = able
+
+    def pushdown(self, part: Part, scan: Scan) -> Verdict:
+        verdict = self._able.pushdown(part, scan)
+        if verdict.approximate and verdict.level is Pushdown.EXACT:
+            return Verdict(Pushdown.UNSUPPORTED, verdict.reason or "the store answers it approximately")
+        return verdict
+
+    def composed(self, conjunct: Predicate, scan: Scan) -> Verdict:
+        return self._able.composed(conjunct, scan)
