@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import orjson
@@ -17,15 +18,22 @@ from sanic import Sanic
 
 from apps.demo import load_demo
 from apps.health import Source, add_health
+from apps.pipeline import Services
+from apps.routes import add_routes
+from config.instances import InstanceSettings
 from config.load import load_settings
 from config.logging import configure_logging, log_access, lost_lines
 from config.settings import Settings, check_exposure
+from libs.context import Limits
 from libs.errors import ConfigError, HostMonitorError
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
 from middlewares import access, errors
 from middlewares.request_id import IdentifiedRequest
+from operator_.engine import Engine
+from query.backend import InstanceConfig
+from query.factory import QueryFactory, open_backend
 
 VERSION = "0.1.0"
 BACKLOG = 1024
@@ -52,14 +60,58 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     errors.install(app)
     access.install(app, METRICS, log_access)
     METRICS.log_lines_lost.set_function(lost_lines)
-    sources: dict[str, Source] = {}
+    services = open_services(settings)
+    sources: dict[str, Source] = dict(services.factory.backends)
     api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
+    add_routes(api, services, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
     api.mount(app)
     serve_page(app, api)
     app.ctx.api = api
+    app.ctx.services = services
     _watch_loop(app)
+    _close_at_the_end(app, services)
     return app
+
+
+def open_services(settings: Settings) -> Services:
+    """Opens every configured instance and the local engine. Raises ConfigError."""
+    backends = [
+        open_backend(described.backend_name, _instance(name, described, settings))
+        for name, described in settings.stores().items()
+    ]
+    limits = settings.limits
+    engine = Engine(settings.data_dir / "spill", memory_mb=limits.memory_mb, threads=limits.threads)
+    costs = Limits(limits.timeout_seconds, limits.rows_fetched, limits.groups, limits.memory_mb)
+    return Services(QueryFactory(backends), engine, costs, settings.slow_query_seconds)
+
+
+def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:
+    return InstanceConfig(
+        name=name,
+        kind=described.kind,
+        url=None if described.embedded else described.url,
+        data_dir=str(settings.data_dir),
+        region=described.region,
+        username=described.username,
+        password=described.password.get_secret_value() if described.password else None,
+        token=described.token.get_secret_value() if described.token else None,
+        ca_file=str(described.ca_file) if described.ca_file else None,
+        connections=settings.pool.connections,
+        catalog_seconds=settings.limits.catalog_seconds,
+        memory_mb=settings.limits.memory_mb,
+        threads=settings.limits.threads,
+        options=described.options,
+    )
+
+
+def _close_at_the_end(app: Sanic[Any, Any], services: Services) -> None:
+    """Behind the drain of running requests, which before_server_stop precedes."""
+
+    @app.after_server_stop
+    async def close(app: Sanic[Any, Any]) -> None:
+        await services.factory.close()
+        services.engine.close()
 
 
 def configure_server(app: Sanic[Any, Any], settings: Settings) -> None:
@@ -164,7 +216,10 @@ def openapi(
     output: Annotated[Path | None, typer.Argument(help="The file to write; standard output without it.")] = None,
 ) -> None:
     """Write the OpenAPI document."""
-    document = to_bytes(build(create_app(_settings()).ctx.api))
+    with TemporaryDirectory() as folder:
+        # Away from the data folder: a service may be running on it.
+        app = create_app(_settings().model_copy(update={"data_dir": Path(folder)}))
+        document = to_bytes(build(app.ctx.api))
     if output is None:
         sys.stdout.buffer.write(document + b"\n")
     else:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from libs.context import RequestContext
+from libs.context import Limits, RequestContext, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
 from middlewares.format import Page
-from operator_.base import Operator
+from operator_.base import Operator, close
 from operator_.build import build
 from operator_.engine import Engine
 from query.backend import CatalogStale, Query
@@ -31,8 +31,17 @@ class Services:
 
     factory: QueryFactory
     engine: Engine
-    new_context: Callable[[], RequestContext]
+    limits: Limits
     slow_query_seconds: float = 1.0
+
+    def new_context(self) -> RequestContext:
+        """What goes with the request that is being answered; its deadline starts now."""
+        return RequestContext(
+            id=request_id_var.get(),
+            traceparent=traceparent_var.get(),
+            limits=self.limits,
+            deadline=time.monotonic() + self.limits.timeout_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +94,16 @@ async def pull(prepared: Prepared, context: RequestContext) -> Page:
     batches: list[Batch] = []
     taken = 0
     with stage(context, "execute"):
-        async with aclosing(prepared.operator.execute(context)) as stream:
+        stream = prepared.operator.execute(context)
+        try:
             async for batch in stream:
                 room = limit - taken
                 batches.append(batch if batch.length <= room else batch.slice(0, room))
                 taken += batch.length
                 if taken > limit:
                     break
+        finally:
+            await close(stream)
     return Page(prepared.operator.schema, batches, taken > limit)
 
 

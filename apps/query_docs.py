@@ -7,7 +7,8 @@ from typing import Any
 
 from apps.queries import ShapeQuery
 from libs.rest import Namespace, RawSchema
-from parser.grammar import answer_schema, body_schema
+from parser.answer_schema import answer_schema
+from parser.grammar import body_schema
 
 QUERY_BODY = RawSchema("QueryBody", body_schema())
 QUERY_ANSWER = RawSchema("QueryAnswer", answer_schema())
