@@ -1,7 +1,7 @@
 """Logs as JSON lines: `access` to access.log, everything else to app.log, both to standard output as well.
 
 `structlog.get_logger(<name>)` writes to the latter, log_access and a logger called "access" to the former; the standard
-library's loggers (Sanic, aiohttp, elasticsearch, warnings, uncaught exceptions) come out the same way. The lines bear
+library's loggers (Sanic, aiohttp, warnings, uncaught exceptions) come out the same way. The lines bear
 the id of the request that is being answered.
 """
 
@@ -23,8 +23,8 @@ from libs.context import request_id_var
 
 ACCESS = "access"
 APP = "app"
-# Chatty at info: a line for every request to a store, for every loop.
-_QUIET = ("elastic_transport", "elasticsearch", "asyncio", "aiohttp", "sanic.access", "sanic.websockets")
+# Chatty at info.
+_QUIET = ("asyncio", "aiohttp", "sanic.access", "sanic.websockets")
 _STREAMS: dict[str, LogStream] = {}
 
 
