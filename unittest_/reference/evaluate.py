@@ -2,8 +2,8 @@
 
 `shape` does all but order and limit, for one side; a join or a union would combine shapes, and `then` would shape the joined rows
 once more, before `ranked` orders and cuts.
-Decision: without `select` every field is answered, in code-point order of the names; a multi-valued cell lists its values
-as they were sent, without nulls. Decision: rows are ordered by the range's field where one is named, else by
+Decision: without `select` every field is answered: `_id`, the time, tags by name, then the others by name; a multi-valued
+cell lists its values as they were sent, without nulls. Decision: rows are ordered by the range's field where one is named, else by
 `@timestamp` or `time`. Decision: `order_by` in rows may also name an output, and an output wins over a field of its name;
 addresses are ordered as text.
 Decision: in rows an expression sees earlier outputs too. Decision: a time range that holds no instant (`from` at or after
@@ -90,7 +90,7 @@ def shape(body: Mapping[str, Any], table: Table, now: int) -> Shaped:
     select = [{"field": item} if isinstance(item, str) else item for item in body.get("select") or ()]
     if "group_by" in body or any("agg" in item for item in select):
         return _groups(body, select, table, rows, time, bounds, now)
-    return _rows(select or [{"field": name} for name in sorted(table.fields)], table, rows, time)
+    return _rows(select or [{"field": name} for name in table.every_field], table, rows, time)
 
 
 def _bounds(span: Mapping[str, Any], now: int) -> Bounds:

@@ -51,6 +51,19 @@ class Table:
     def time_field(self) -> str:
         return "@timestamp" if self.kind == "documents" else "time"
 
+    @property
+    def every_field(self) -> list[str]:
+        """The names in the order of an answer without `select`."""
+
+        def rank(name: str) -> int:
+            if self.fields[name].role == "id":
+                return 0
+            if name == self.time_field:
+                return 1
+            return 2 if self.fields[name].role == "tag" else 3
+
+        return sorted(self.fields, key=lambda name: (rank(name), name))
+
 
 @dataclass(frozen=True)
 class Column:

@@ -19,7 +19,7 @@ _EQUALITY = frozenset({"eq", "ne", "in", "nin", "exists"})
 async def load(backend: MemoryBackend, data: Any, name: str, context: RequestContext) -> tuple[str, ...]:
     table = data.tables[backend.kind]
     target = (name,) if backend.kind == "documents" else (name, "m")
-    fields = {field: _field(field, table.fields[field]) for field in sorted(table.fields)}
+    fields = {field: _field(field, table.fields[field]) for field in table.every_field}
     source = SourceRef(backend.name, target)
     backend.held[target] = (Table(source, backend.kind, fields, data.time_field(backend.kind)), tuple(table.rows))
     return target
