@@ -39,6 +39,8 @@ class InfluxCapabilities(Capabilities):
             case Grouping():
                 return grouping_verdict(part, scan)
             case Ordering(order, _):
+                if scan.group is not None:
+                    return unsupported("InfluxDB limits and orders within each series")
                 if all(one.field == TIME for one in order) and len(order) <= 1:
                     return EXACT
                 return unsupported("InfluxDB orders by time alone")

@@ -1,0 +1,195 @@
+"""InfluxDB as a backend, on a real server: what is pushed is exact, what is read is whole, what fails is told."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from libs.context import Limits, RequestContext
+from parser.json_body import parse_body
+from query.backend import InstanceConfig, Ordering, Point, Pushdown
+from query.bind import bind
+from query.catalog import SourceRef, Table
+from query.expr import And, Compare, Predicate, leaves
+from query.influx import open_backend
+from query.influx.capabilities import InfluxCapabilities
+from query.influx.store import InfluxStore
+from query.plan import Filter, Order, Plan, Scan, inputs
+from unittest_.conformance.data import NOW, DataSet, data_sets
+from unittest_.conformance.random_filters import filters, named
+from unittest_.reference.filters import compile_filter
+
+WEEK = 7 * 86_400 * 10**9
+SLOW = settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+Load = Callable[[Sequence[Point]], Any]
+
+
+def context(**limits: Any) -> RequestContext:
+    return RequestContext(now_ns=NOW, deadline=time.monotonic() + 60, limits=Limits(**limits))
+
+
+@pytest.fixture(scope="module")
+async def store(influx_url: str) -> AsyncIterator[InfluxStore]:
+    backend = open_backend(InstanceConfig("influx", "series", influx_url, ""))
+    yield cast(InfluxStore, backend)
+    await backend.close()
+
+
+@pytest.fixture(scope="module")
+async def db(store: InfluxStore) -> AsyncIterator[str]:
+    name = f"backend-{uuid.uuid4().hex[:8]}"
+    await store.create_database(name, context())
+    yield name
+    await store.drop_database(name, context())
+
+
+@pytest.fixture(scope="module")
+async def tables(store: InfluxStore, db: str) -> dict[str, Table]:
+    """The shared data sets, a measurement each."""
+    found = {}
+    for data in data_sets().values():
+        if data.points:
+            points = [Point(data.name, point.tags, point.fields, point.time) for point in data.points]
+            report = await store.write(db, points, context())
+            assert (report.written, report.dropped) == (len(points), 0)
+            found[data.name] = await store.table(SourceRef("influx", (db, data.name)), context())
+    return found
+
+
+async def rows(store: InfluxStore, scan: Scan, **limits: Any) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    async for batch in store.compile(scan).stream(context(**limits)):
+        assert batch.length
+        found += batch.rows()
+    return found
+
+
+def held(row: dict[str, Any], columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in columns)
+
+
+def ordered(found: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(found, key=repr)
+
+
+# Rows
+
+
+@pytest.mark.parametrize("name", [name for name, data in data_sets().items() if data.points])
+async def test_no_point_is_lost(name: str, store: InfluxStore, tables: dict[str, Table]) -> None:
+    """Whatever the columns: InfluxDB leaves out the points that have none of the fields it is asked for."""
+    data, table = data_sets()[name], tables[name]
+    reference = data.tables["series"]
+    assert {field: member.type.name.value for field, member in table.fields.items()} == {
+        field: spec.type for field, spec in reference.fields.items()
+    }
+    choices = [table.visible(), (), *((field,) for field in table.fields)]
+    for columns in choices:
+        found = await rows(store, Scan(table.source, columns, table=table))
+        assert ordered(found) == ordered([held(row, columns) for row in reference.rows])
+
+
+async def test_types_and_instants_are_exact(store: InfluxStore, db: str) -> None:
+    """G49: int64, float64 and nanoseconds, 0 and before 1970 included."""
+    limits = [0, 1, -1, 10**9, 2**63 - 2, -(2**63) + 2, 1_795_687_200_123_456_789, -1_795_687_200_123_456_789]
+    numbers = [0.0, 1.0, -1.0, 0.1, 1e300, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, 1e21, 123456789.123456789]
+    wholes = [0, 1, -1, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 10**18]
+    points = [
+        Point("exact", {}, {"f": f, "i": i, "s": f"{f} {i}"}, t)
+        for t, f, i in zip(limits, itertools.cycle(numbers), itertools.cycle(wholes), strict=False)
+    ]
+    await store.write(db, points, context())
+    table = await store.table(SourceRef("influx", (db, "exact")), context())
+    found = await rows(store, Scan(table.source, ("time", "f", "i", "s"), table=table))
+    assert found == sorted((p.time, *p.fields.values()) for p in points)
+    assert {type(value) for row in found for value in row[1:2]} == {float}
+
+
+async def test_shards_that_type_a_field_differently(store: InfluxStore, db: str) -> None:
+    lines = f'mixed n=1i 1\nmixed n=2.5 {WEEK * 3}\nmixed,t=a c=1i 2\nmixed,t=b c="x" {WEEK * 3 + 1}\nmixed t="f" 3'
+    await store.write_lines(db, "mixed", lines.encode(), "ns", context())
+    table = await store.table(SourceRef("influx", (db, "mixed")), context())
+    assert table.fields["n"].type.name.value == "float64"
+    assert table.conflicts == {"c": ("int64", "string")}
+    assert table.ambiguous == {"t"}
+    found = await rows(store, Scan(table.source, ("time", "n"), table=table))
+    assert found == [(1, 1.0), (2, None), (3, None), (WEEK * 3, 2.5), (WEEK * 3 + 1, None)]
+    leaf = Compare("n", "gt", 1.0, table.fields["n"].type)
+    assert store.capabilities.pushdown(leaf, Scan(table.source, table=table)).level is Pushdown.UNSUPPORTED
+
+
+async def test_order_and_limit(store: InfluxStore, tables: dict[str, Table]) -> None:
+    table = tables["access"]
+    every = sorted(row["time"] for row in data_sets()["access"].tables["series"].rows)
+    for descending in (False, True):
+        order = (Order("time", descending),)
+        wanted = sorted(every, reverse=descending)
+        for limit in (1, 7, None):
+            scan = Scan(table.source, ("time",), order=order, limit=limit, table=table)
+            assert [time for (time,) in await rows(store, scan)] == wanted[:limit]
+    assert len(await rows(store, Scan(table.source, (), limit=5, table=table))) == 5
+    assert await rows(store, Scan(table.source, (), limit=0, table=table)) == []
+    scan = Scan(table.source, table=table)
+    assert store.capabilities.pushdown(Ordering((Order("time"),), 5), scan).level is Pushdown.EXACT
+    for order in ((Order("host"),), (Order("time"), Order("host"))):
+        assert store.capabilities.pushdown(Ordering(order, 5), scan).level is Pushdown.UNSUPPORTED
+
+
+# Filters: what is declared exact is exact
+
+
+def predicate_of(plan: Plan) -> Predicate | None:
+    if isinstance(plan, Filter):
+        return plan.where
+    return next((found for child in inputs(plan) if (found := predicate_of(child)) is not None), None)
+
+
+def bound_filter(node: dict[str, Any], table: Table) -> Predicate | None:
+    question = parse_body(json.dumps({"where": node}).encode(), "influx", table.source.target)
+    return predicate_of(bind(question, {table.source: table}, NOW, Limits()).plan)
+
+
+def is_exact(predicate: Predicate, scan: Scan) -> bool:
+    able = InfluxCapabilities()
+    parts = predicate.items if isinstance(predicate, And) else (predicate,)
+    return all(able.pushdown(leaf, scan).level is Pushdown.EXACT for leaf in leaves(predicate)) and all(
+        able.composed(part, scan).level is Pushdown.EXACT for part in parts
+    )
+
+
+async def check_filter(node: dict[str, Any], data: DataSet, table: Table, store: InfluxStore) -> bool:
+    """Whether it was pushed; then its rows are the reference's."""
+    reference = data.tables["series"]
+    predicate = bound_filter(node, table)
+    scan = Scan(table.source, table.visible(), where=predicate, table=table)
+    if predicate is not None and not is_exact(predicate, scan):
+        return False
+    test = compile_filter(node, reference.fields, NOW)
+    found = await rows(store, scan)
+    assert ordered(found) == ordered([held(row, scan.columns) for row in reference.rows if test(row)])
+    return True
+
+
+def filter_property(name: str) -> Any:
+    data = data_sets()[name]
+
+    @SLOW
+    @given(node=filters(named(data.tables["series"], {})))
+    async def test(node: dict[str, Any], store: InfluxStore, tables: dict[str, Table]) -> None:
+        await check_filter(node, data, tables[name], store)
+
+    return test
+
+
+test_filters_over_access = filter_property("access")
+test_filters_over_odd = filter_property("odd")
+test_filters_over_nanos = filter_property("nanos")
