@@ -33,7 +33,7 @@ class Issues:
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """As `nearest`, for the first faults only: a guess over many names takes a while."""
         self.guesses += 1
-        return nearest(name, known) if self.guesses <= _MOST_GUESSES else None
+        return nearest(name, known) if self.guesses <= _MOST_GUESSES else "see the first faults for what there is"
 
     @property
     def full(self) -> bool:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from libs.result import NS_PER, Unit
 
 NS_PER_SECOND = 1_000_000_000
+TIME_HINT = "use RFC 3339 such as 2026-11-22T10:00:00Z, or now-1h/h with units ms s m h d w M y"
 SECONDS_PER_DAY = 86_400
 _WIDTHS = {
     "ms": 1_000_000,
@@ -64,7 +65,7 @@ def parse_instant(text: str) -> int:
     """Nanoseconds of an RFC 3339 time of the years 0000 to 9999, up to nine digits of a fraction."""
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise ValueError(f"{_shown(text)} is no RFC 3339 time such as 2026-11-22T10:00:00Z")
+        raise ValueError(f"{_shown(text)} is no RFC 3339 time")
     year, month, day, hour, minute, second, fraction, sign, offset_hour, offset_minute = match.groups()
     y, m, d, seconds = int(year), int(month), int(day), int(second)
     if not 1 <= m <= 12 or not 1 <= d <= days_in_month(y, m):
@@ -93,7 +94,7 @@ def parse_time(text: str, now_ns: int) -> int:
     while at < len(text):
         match = _STEP.match(text, at)
         if match is None:
-            raise ValueError(f"{_shown(text)} cannot be read at character {at}: use now-1h/h, units ms s m h d w M y")
+            raise ValueError(f"{_shown(text)} cannot be read at character {at}")
         sign, count, unit = match.groups()
         ns = _floor(ns, unit) if sign is None else _shift(ns, int(count) if sign == "+" else -int(count), unit)
         if not _FIRST <= ns <= _LAST:

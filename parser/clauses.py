@@ -97,7 +97,7 @@ def _timeout(reading: Reading, value: Any, at: str) -> float | None:
     try:
         nanoseconds = parse_duration(value)
     except ValueError as error:
-        reading.issues.add("TIME_INVALID", f"{error}.", at)
+        reading.issues.add("TIME_INVALID", f"{error}.", at, "use a duration such as 500ms, 20s, 5m")
         return None
     if nanoseconds == 0:
         reading.issues.add("TIME_INVALID", "A timeout of nothing leaves no time.", at, "use more, such as 20s")

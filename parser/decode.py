@@ -12,6 +12,7 @@ from libs.issues import Issues, escape
 
 # Bodies above this are searched for repeated members only when they are right otherwise.
 _SMALL = 65_536
+_FLAT = "filters nest at most 16 deep"
 
 
 def decode(body: bytes) -> Any:
@@ -23,7 +24,7 @@ def decode(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if "depth" in error.msg or "recursion" in error.msg.lower():
-            raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="") from None
+            raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="", hint=_FLAT) from None
         if not body:
             raise RequestError("The body is empty.", code="JSON_INVALID", pointer="", hint="send a query") from None
         place = f"line {error.lineno}, column {error.colno}"
@@ -40,10 +41,12 @@ def decode_exact(body: bytes) -> Any:
     try:
         return json.loads(body)
     except RecursionError:
-        raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="") from None
+        raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="", hint=_FLAT) from None
     except ValueError:
         # What orjson took fails here on the digits of an integer alone.
-        raise RequestError("The body holds a number too long to read.", code="JSON_INVALID", pointer="") from None
+        raise RequestError(
+            "The body holds a number too long to read.", code="JSON_INVALID", pointer="", hint="use fewer digits"
+        ) from None
 
 
 def surely_unique(body: bytes, members: int) -> bool:
@@ -71,7 +74,7 @@ def find_duplicates(body: bytes, issues: Issues) -> None:
     except (RecursionError, ValueError):
         # Deeper, or with longer numbers, than any body that has no other fault.
         if not issues.found:
-            issues.add("TOO_DEEP", "The body is nested too deeply.", "")
+            issues.add("TOO_DEEP", "The body is nested too deeply.", "", _FLAT)
         return
     while waiting and not issues.full:
         at, value = waiting.pop()

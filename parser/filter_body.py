@@ -120,7 +120,7 @@ def _scalar(reading: Reading, op: str, value: Any, at: str) -> Scalar | None:
         if len(value) <= MOST_CHARACTERS:
             return value
         message = f"The text has {len(value)} characters; at most {MOST_CHARACTERS} are taken."
-        reading.issues.add("TOO_MANY_VALUES", message, at)
+        reading.issues.add("TOO_MANY_VALUES", message, at, "compare with less")
         return None
     if type(value) is bool or reading.number(value):
         scalar: Scalar = value

@@ -58,7 +58,7 @@ class Reading:
         self.issues.add("BODY_INVALID", f"The member {name!r} is missing.", f"{at}/{name}", f"add {name!r}")
 
     def wrong(self, value: Any, wanted: str, at: str, hint: str | None = None) -> None:
-        self.issues.add("BODY_INVALID", f"This must be {wanted}, not {kind_of(value)}.", at, hint)
+        self.issues.add("BODY_INVALID", f"This must be {wanted}, not {kind_of(value)}.", at, hint or f"use {wanted}")
 
     def name(self, value: Any, at: str, what: str = "a name") -> str:
         """A name of a field or output; "" when it cannot be one, which is a fault then."""
@@ -66,7 +66,9 @@ class Reading:
             self.wrong(value, f"{what}, a string", at)
             return ""
         if not 0 < len(value) <= MOST_NAME:
-            self.issues.add("BODY_INVALID", f"This must be {what} of 1 to {MOST_NAME} characters.", at)
+            self.issues.add(
+                "BODY_INVALID", f"This must be {what} of 1 to {MOST_NAME} characters.", at, "name a field or output"
+            )
             return ""
         return value
 
@@ -95,7 +97,12 @@ class Reading:
             self.wrong(value, "an array", at)
             return []
         if len(value) > most:
-            self.issues.add("TOO_MANY_VALUES", f"This holds {len(value)} items; at most {most} are taken.", at)
+            self.issues.add(
+                "TOO_MANY_VALUES",
+                f"This holds {len(value)} items; at most {most} are taken.",
+                at,
+                "ask for less at once",
+            )
             return []
         return value
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from libs.issues import Issues
 from libs.result import NS_PER, TypeName
-from libs.times import parse_time
+from libs.times import TIME_HINT, parse_time
 from query.bind_names import SourceFields
 from query.catalog import Field, Table
 from query.exact_operands import HIGHEST, LOWEST, integer_leaf
@@ -60,7 +60,7 @@ def _instant(text: str | None, at: str, now_ns: int, issues: Issues) -> int | No
     try:
         return parse_time(text, now_ns)
     except ValueError as error:
-        issues.add("TIME_INVALID", f"{error}.", at)
+        issues.add("TIME_INVALID", f"{error}.", at, TIME_HINT)
         return None
 
 

@@ -9,7 +9,7 @@ from typing import assert_never
 from libs.errors import RequestError
 from libs.issues import Issues, kind_of
 from libs.result import NS_PER, Type, TypeName
-from libs.times import parse_time, to_unit
+from libs.times import TIME_HINT, parse_time, to_unit
 from query.catalog import Field
 from query.exact_operands import float_leaf, floor_of, integer_leaf
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, Scalar
@@ -34,7 +34,7 @@ def bind_leaf(leaf: Compare, field: Field, now_ns: int, issues: Issues) -> Predi
     if leaf.op == "exists":
         if isinstance(leaf.value, bool):
             return Compare(leaf.field, "exists", leaf.value, kind, leaf.at)
-        issues.add("TYPE_MISMATCH", "`exists` takes true or false.", leaf.at + "/value")
+        issues.add("TYPE_MISMATCH", "`exists` takes true or false.", leaf.at + "/value", "use true or false")
         return FALSE
     match kind.name:
         case TypeName.STRING:
@@ -165,7 +165,7 @@ def _bind_time(leaf: Compare, kind: Type, now_ns: int, issues: Issues) -> Predic
         try:
             instants.append(parse_time(str(value), now_ns))
         except ValueError as error:
-            issues.add("TIME_INVALID", f"{error}.", _at(leaf, index))
+            issues.add("TIME_INVALID", f"{error}.", _at(leaf, index), TIME_HINT)
     if len(instants) < len(_operands(leaf)):
         return FALSE
     if leaf.op == "between" and instants[0] > instants[1]:
