@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from query.backend import EXACT, Capabilities, Ordering, Part, Pushdown, Verdict
+from query.es.groups import group_order_verdict, grouping_verdict
 from query.es.predicates import native_of, verdict
 from query.es.query import MOST_A_PAGE
 from query.es.rows import sortable
@@ -24,7 +25,9 @@ class EsCapabilities(Capabilities):
             case Compare():
                 return verdict(part, scan.typed(part.field))
             case Grouping():
-                return Verdict(Pushdown.UNSUPPORTED, "groups are made here")
+                return grouping_verdict(part, scan)
+            case Ordering(order, limit) if scan.group is not None:
+                return group_order_verdict(order, limit, scan)
             case Ordering(order, limit):
                 return ordering_verdict(order, limit, scan)
             case _:

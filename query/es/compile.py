@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from query.backend import Pushdown, Query, UnsupportedPart
 from query.es.capabilities import float_positions, ordering_verdict
+from query.es.group_query import GroupsQuery
+from query.es.groups import compile_groups
 from query.es.predicates import clause, native_of, verdict
 from query.es.query import RowsQuery
 from query.es.rows import sort_of
@@ -15,7 +17,7 @@ from query.plan import Scan
 def compile_scan(scan: Scan, source: EsSource) -> Query:
     """The query of a bound scan."""
     if scan.group is not None:
-        raise UnsupportedPart("groups are made here")
+        return compile_group(scan, source)
     return compile_rows(scan, source)
 
 
@@ -29,6 +31,18 @@ def compile_rows(scan: Scan, source: EsSource) -> RowsQuery:
     return RowsQuery(source, asked, sort, scan.limit, float_positions(scan.order, scan))
 
 
+def compile_group(scan: Scan, source: EsSource) -> GroupsQuery:
+    """Keys and aggregates, or aggregates alone."""
+    group = scan.group
+    assert group is not None
+    deciding = {key.field for key in group.keys}
+    for aggregate in group.aggregates:
+        deciding |= {leaf.field for leaf in leaves(aggregate.where)}
+        if aggregate.field is not None:
+            deciding.add(aggregate.field)
+    return GroupsQuery(source, asked_of(scan, frozenset(deciding)), compile_groups(scan))
+
+
 def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:
     """The filter of a scan; `deciding` are the further fields whose values decide the answer."""
     assert scan.table is not None
@@ -36,6 +50,8 @@ def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:
     parts = [clause(part, table) for part in conjuncts(scan.where)]
     query = None if not parts else parts[0] if len(parts) == 1 else {"bool": {"filter": parts}}
     found = leaves(scan.where)
+    if scan.group is not None:
+        found += tuple(leaf for aggregate in scan.group.aggregates for leaf in leaves(aggregate.where))
     used = deciding | {leaf.field for leaf in found}
     guarded = frozenset(name for field in used for name in native_of(scan.typed(field)).ignored)
     refusable = any(verdict(leaf, scan.typed(leaf.field)).checked for leaf in found)

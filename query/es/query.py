@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic
 from typing import Any
@@ -19,10 +19,9 @@ from query.backend import Json, NotProven
 from query.es.catalog import OPEN
 from query.es.predicates import Clause
 from query.es.rows import ListSeen, NeedsFields, RowDecoder, fields_body, needs_source
-from query.es.search import SEARCH, Asked, EsSource, check_ignored, ignored, search, too_many
+from query.es.search import SEARCH, Asked, EsSource, check_ignored, close_point, ignored, open_point, search, too_many
 
 MOST_A_PAGE = 10_000
-_CLOSING_SECONDS = 2.0
 _FIRST_PAGE = 1000
 
 
@@ -105,20 +104,12 @@ class RowsQuery:
                 raise NotProven("rows are ordered by a zero that may be negative, and then by another field")
 
     async def _walk(self, context: RequestContext) -> AsyncGenerator[Batch]:
-        client, keep_alive = self.source.client, self.source.keep_alive
-        opened = await client.read_json("POST", f"{self.asked.path}/_pit?keep_alive={keep_alive}&{OPEN}", context)
-        point = {"id": opened["id"]}
+        point = await open_point(self.source, self.asked, context)
         try:
             async for batch in self._pages(point, context):
                 yield batch
         finally:
-            await asyncio.shield(self._close_point(point["id"], context))
-
-    async def _close_point(self, point: str, context: RequestContext) -> None:
-        """Past the deadline too; one that cannot be closed expires by itself."""
-        bounded = replace(context, deadline=monotonic() + _CLOSING_SECONDS)
-        with suppress(StoreError):
-            await self.source.client.read_json("DELETE", "/_pit", bounded, orjson.dumps({"id": point}))
+            await asyncio.shield(close_point(self.source, point, context))
 
     async def _pages(self, point: dict[str, str], context: RequestContext) -> AsyncGenerator[Batch]:
         left, after, here = self.size, None, None

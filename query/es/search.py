@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any
 
 import orjson
 
 from libs.context import RequestContext
-from libs.errors import CostError, RequestError
+from libs.errors import CostError, RequestError, StoreError
 from query.es.catalog import OPEN, EsCatalog, EsTable
 from query.es.client import EsClient, StoreRefused
 from query.es.predicates import Clause, native_of
 from query.plan import Scan
 
+_CLOSING_SECONDS = 2.0
 SEARCH = f"{OPEN}&allow_partial_search_results=true"
 
 
@@ -74,6 +78,20 @@ def raise_partial(client: EsClient, shards: Any, context: RequestContext) -> Non
         raise client.partial(reason)
     context.partial = True
     context.warn("STORE_PARTIAL", f"Some shards did not answer: {reason}.", client.name)
+
+
+async def open_point(source: EsSource, asked: Asked, context: RequestContext) -> dict[str, str]:
+    """A point in time, under `id`; later answers may give it another."""
+    path = f"{asked.path}/_pit?keep_alive={source.keep_alive}&{OPEN}"
+    opened = await source.client.read_json("POST", path, context)
+    return {"id": opened["id"]}
+
+
+async def close_point(source: EsSource, point: Mapping[str, str], context: RequestContext) -> None:
+    """Past the deadline too; one that cannot be closed expires by itself."""
+    bounded = replace(context, deadline=monotonic() + _CLOSING_SECONDS)
+    with suppress(StoreError):
+        await source.client.read_json("DELETE", "/_pit", bounded, orjson.dumps({"id": point["id"]}))
 
 
 async def check_ignored(source: EsSource, asked: Asked, context: RequestContext) -> None:
