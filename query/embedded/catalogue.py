@@ -1,0 +1,121 @@
+"""The tables that say what the store holds: names are data in them, every physical identifier is made here from a number.
+
+Documents of an index stand in `d<id>`, points of a measurement in `m<id>`; a field is a column `c<number>`, and
+`c<number>m` once it holds lists (a query compiled before that then fails to bind, and is compiled anew).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+Cursor = duckdb.DuckDBPyConnection
+
+FORMAT = 1  # of the tables below and of what they describe
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS hm_format(version INTEGER NOT NULL);
+CREATE SEQUENCE IF NOT EXISTS hm_ids START 1;
+CREATE TABLE IF NOT EXISTS hm_indices(
+    id BIGINT NOT NULL, instance VARCHAR NOT NULL, name VARCHAR NOT NULL, uuid VARCHAR NOT NULL, created_ms BIGINT NOT NULL,
+    settings VARCHAR NOT NULL, mappings VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_databases(
+    id BIGINT NOT NULL, instance VARCHAR NOT NULL, name VARCHAR NOT NULL, created_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_measurements(id BIGINT NOT NULL, database_id BIGINT NOT NULL, name VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_columns(
+    table_id BIGINT NOT NULL, number BIGINT NOT NULL, role VARCHAR NOT NULL, name VARCHAR NOT NULL, type VARCHAR NOT NULL,
+    sql VARCHAR NOT NULL, multi BOOLEAN NOT NULL, ignored BOOLEAN NOT NULL);
+"""
+
+
+@dataclass(slots=True)
+class ColumnDef:
+    """A field's column. `type` is the mapping's or the series' word for its type, `sql` the column's element type,
+    `role` member, tag or field; `ignored`: some value was left out of it (ignore_above, ignore_malformed)."""
+
+    number: int
+    role: str
+    name: str
+    type: str
+    sql: str
+    multi: bool = False
+    ignored: bool = False
+
+    @property
+    def physical(self) -> str:
+        return f"c{self.number}m" if self.multi else f"c{self.number}"
+
+    @property
+    def declared(self) -> str:
+        return self.sql + "[]" if self.multi else self.sql
+
+
+def prepare(cursor: Cursor) -> int:
+    """Makes the tables of a new file; answers the format of the file."""
+    cursor.execute("BEGIN")
+    for statement in _SCHEMA.split(";"):
+        if statement.strip():
+            cursor.execute(statement)
+    row = cursor.execute("SELECT version FROM hm_format").fetchone()
+    if row is None:
+        cursor.execute("INSERT INTO hm_format VALUES (?)", [FORMAT])
+    cursor.execute("COMMIT")
+    return FORMAT if row is None else int(row[0])
+
+
+def next_id(cursor: Cursor) -> int:
+    row = cursor.execute("SELECT nextval('hm_ids')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def columns_of(cursor: Cursor) -> dict[int, list[ColumnDef]]:
+    """All columns by the table's id, in the order they were added."""
+    found: dict[int, list[ColumnDef]] = {}
+    rows = cursor.execute(
+        "SELECT table_id, number, role, name, type, sql, multi, ignored FROM hm_columns ORDER BY table_id, number"
+    ).fetchall()
+    for table_id, *column in rows:
+        found.setdefault(table_id, []).append(ColumnDef(*column))
+    return found
+
+
+def add_column(cursor: Cursor, table: str, table_id: int, column: ColumnDef) -> None:
+    """Adds it to the physical table and to the catalogue."""
+    cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column.physical} {column.declared}")
+    note_column(cursor, table_id, column)
+
+
+def note_column(cursor: Cursor, table_id: int, column: ColumnDef) -> None:
+    """Adds it to the catalogue alone."""
+    cursor.execute(
+        "INSERT INTO hm_columns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [table_id, column.number, column.role, column.name, column.type, column.sql, column.multi, column.ignored],
+    )
+
+
+def make_multi(cursor: Cursor, table: str, table_id: int, column: ColumnDef) -> None:
+    """Turns a column into one of lists: what it holds becomes lists of one."""
+    old = column.physical
+    column.multi = True
+    new = column.physical
+    cursor.execute(f"ALTER TABLE {table} ADD COLUMN {new} {column.declared}")
+    cursor.execute(f"UPDATE {table} SET {new} = [{old}] WHERE {old} IS NOT NULL")
+    cursor.execute(f"ALTER TABLE {table} DROP COLUMN {old}")
+    cursor.execute("UPDATE hm_columns SET multi = true WHERE table_id = ? AND number = ?", [table_id, column.number])
+
+
+def mark_ignored(cursor: Cursor, table_id: int, columns: Iterable[ColumnDef]) -> None:
+    """Notes that some value of these columns was ignored by their index."""
+    for column in columns:
+        column.ignored = True
+        cursor.execute(
+            "UPDATE hm_columns SET ignored = true WHERE table_id = ? AND number = ?", [table_id, column.number]
+        )
+
+
+def drop_table(cursor: Cursor, table: str, table_id: int) -> None:
+    cursor.execute(f"DROP TABLE {table}")
+    cursor.execute("DELETE FROM hm_columns WHERE table_id = ?", [table_id])

@@ -1,0 +1,82 @@
+"""A scan as one statement over the embedded tables, and its running."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from libs.context import RequestContext
+from libs.errors import CostError, RequestError
+from libs.result import Batch, Schema
+from query.backend import CatalogStale
+from query.embedded.readers import Reader, TablesChanged
+from query.embedded.store import Store
+from query.sql import Statement
+
+Json = Any
+BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement that counts the rows whose values of `fields` were ignored by their index."""
+
+    sql: str
+    params: Mapping[str, Any]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EmbeddedQuery:
+    """One compiled statement, immutable. `grouped` says which limit its rows count against."""
+
+    store: Store
+    source: str
+    statement: Statement
+    grouped: bool
+    check: Check | None = None
+
+    @property
+    def schema(self) -> Schema:
+        return self.statement.schema
+
+    def explain(self) -> Json:
+        return {"sql": self.statement.sql, "parameters": dict(self.statement.params)}
+
+    async def stream(self, context: RequestContext) -> AsyncIterator[Batch]:
+        """Raises CatalogStale (a table was changed since compiling), RequestError (VALUE_IGNORED), CostError, StoreError."""
+        limit = context.limits.groups if self.grouped else context.limits.rows_fetched
+        total = 0
+        async with self.store.readers.reader(context, self.source) as reader:
+            await self._start(reader, context)
+            while rows := await reader.fetch(BATCH_ROWS):
+                total += len(rows)
+                if total > limit:
+                    raise self._too_many(limit)
+                yield Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
+
+    async def _start(self, reader: Reader, context: RequestContext) -> None:
+        try:
+            if self.check is not None:
+                await self._look_for_ignored(self.check, reader, context)
+            await reader.execute(self.statement.sql, self.statement.params)
+        except TablesChanged as error:
+            raise CatalogStale(str(error)) from error
+
+    async def _look_for_ignored(self, check: Check, reader: Reader, context: RequestContext) -> None:
+        ((found,),) = await reader.all(check.sql, check.params)
+        if not found:
+            return
+        names = ", ".join(check.fields)
+        message = f"{found} documents have a value of {names} that their index ignored."
+        if not context.partial_allowed:
+            raise RequestError(message, code="VALUE_IGNORED", hint="options.partial takes such values as missing")
+        context.warn("VALUE_IGNORED", message, self.source)
+
+    def _too_many(self, limit: int) -> CostError:
+        what = "groups" if self.grouped else "rows"
+        return CostError(
+            f"The query takes more than {limit} {what} from {self.source!r}.",
+            hint="narrow the time range or the filter",
+        )

@@ -1,0 +1,125 @@
+"""Reading: cursors in a bounded pool of threads, one DuckDB thread each, interrupted on cancel and deadline.
+
+A cursor belongs to one query until it has been read to the end or dropped; only its working steps occupy a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import duckdb
+
+from libs.context import RequestContext
+from libs.errors import DeadlineError, HostMonitorError
+
+Cursor = duckdb.DuckDBPyConnection
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+MAX_OPEN = 64  # queries under way at once; more wait within their deadline
+
+
+class TablesChanged(Exception):
+    """The statement names tables or columns that are no longer there: it was made before a change."""
+
+
+class Reader:
+    """One query's cursor. Its methods raise DeadlineError past the deadline, TablesChanged, and what the engine's errors
+    translate to."""
+
+    def __init__(self, pool: Readers, cursor: Cursor, context: RequestContext, source: str) -> None:
+        self._pool, self._cursor, self._context, self._source = pool, cursor, context, source
+
+    async def execute(self, sql: str, params: Params = ()) -> None:
+        await self._step(lambda: self._cursor.execute(sql, params))
+
+    async def fetch(self, count: int) -> list[Row]:
+        """At most `count` further rows; none at the end."""
+        return await self._step(lambda: self._cursor.fetchmany(count))
+
+    async def all(self, sql: str, params: Params = ()) -> list[Row]:
+        """Every row of a statement whose answer is small."""
+        return await self._step(lambda: self._cursor.execute(sql, params).fetchall())
+
+    async def _step(self, work: Callable[[], T]) -> T:
+        left = self._context.remaining(self._source)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool.threads, work)
+        try:
+            done, _ = await asyncio.wait({future}, timeout=left)
+        except asyncio.CancelledError:
+            await self._stop(future)
+            raise
+        if not done:
+            await self._stop(future)
+            raise DeadlineError("The query was not done within the deadline.", source=self._source)
+        try:
+            return future.result()
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise TablesChanged(str(error)) from error
+        except duckdb.Error as error:
+            raise self._pool.translate(error, self._source) from error
+
+    async def _stop(self, future: asyncio.Future[Any]) -> None:
+        """Interrupts the step and waits until its thread is free again (an interrupt before the start has no effect)."""
+        while not future.done():
+            if not future.cancel():
+                self._cursor.interrupt()
+            await asyncio.wait({future}, timeout=0.05)
+        if not future.cancelled():
+            future.exception()  # looked at, so that it is not logged as lost
+
+
+class Readers:
+    def __init__(
+        self,
+        open_cursor: Callable[[], Cursor],
+        translate: Callable[[duckdb.Error, str], HostMonitorError],
+        threads: int,
+    ) -> None:
+        self.threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="embedded-reader")
+        self.translate = translate
+        self._keep = 2 * threads
+        self._open_cursor = open_cursor
+        self._idle: list[Cursor] = []
+        self._slots = asyncio.Semaphore(MAX_OPEN)
+
+    @asynccontextmanager
+    async def reader(self, context: RequestContext, source: str) -> AsyncIterator[Reader]:
+        """A cursor for one query. Raises DeadlineError when none becomes free in time."""
+        try:
+            await asyncio.wait_for(self._slots.acquire(), context.remaining(source))
+        except TimeoutError:
+            raise DeadlineError("The store was too busy to start within the deadline.", source=source) from None
+        clean = False
+        cursor = None
+        try:
+            cursor = self._idle.pop() if self._idle else self._open_cursor()
+            yield Reader(self, cursor, context, source)
+            clean = True
+        finally:
+            if cursor is not None:
+                self._give_back(cursor, clean)
+            self._slots.release()
+
+    def _give_back(self, cursor: Cursor, clean: bool) -> None:
+        """A cursor whose query ended early still holds its result, so it is not used again."""
+        if clean and len(self._idle) < self._keep:
+            self._idle.append(cursor)
+        else:
+            cursor.close()
+
+    def forget_cursors(self) -> None:
+        """Closes idle cursors: the engine below is about to be opened anew, or closed."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        self.forget_cursors()

@@ -1,0 +1,166 @@
+"""The one DuckDB file of a data directory, shared by every embedded instance of this process.
+
+An acknowledged write is in DuckDB's log on disk (synced at commit). No SQL of a caller ever runs; reads and writes alike
+have no access to other files or the network (T22).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from libs.errors import HostMonitorError, StoreError
+from query.backend import InstanceConfig
+from query.embedded import catalogue
+from query.embedded.documents_state import DocumentsState
+from query.embedded.file import FILE, open_file, quarantine_log
+from query.embedded.readers import Readers
+from query.embedded.series_state import SeriesState
+from query.embedded.writer import Writer
+from query.sql import translate
+
+Cursor = duckdb.DuckDBPyConnection
+
+_FULL = ("no space left", "disk quota", "file too large", "could not write", "disk is full", "failed to write")
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """An open file: a writer, readers, and what the file holds (as published by the last commit).
+
+    A file that DuckDB cannot read leaves the store degraded: `check` and every operation raise what is wrong, the service
+    and its other stores go on. A damaged log alone is moved aside (`quarantined` names it) and the file opened without.
+    """
+
+    def __init__(self, path: Path, memory_mb: int, threads: int) -> None:
+        """Raises ConfigError: the directory cannot be used, another process holds the file, or its format is another."""
+        self.path = path
+        self.started = time.time()
+        self.failure: HostMonitorError | None = None
+        self.quarantined: str | None = None
+        self.documents = DocumentsState()
+        self.series = SeriesState()
+        self._memory_mb = memory_mb
+        self._broken = False
+        self._write: Cursor | None = None
+        self._root: Cursor | None = None
+        try:
+            self._start()
+        except StoreError as error:
+            self.failure = error
+            _log.error("embedded store unusable: %s", error.message)
+        self.readers = Readers(self._cursor, self.translate, threads)
+        self.writer = Writer(self)
+        self.writer.start()
+
+    def check(self) -> None:
+        """Raises StoreError when the file is not usable."""
+        if self.failure is not None:
+            raise self.failure
+
+    def write_cursor(self) -> Cursor:
+        """The writer's own cursor; after a failure that ended the engine, over the file opened anew."""
+        self.check()
+        if self._broken:
+            self._reopen()
+        if self._write is None:
+            self._write = self._cursor()
+        return self._write
+
+    def committed(self) -> None:
+        self.documents.publish()
+        self.series.publish()
+
+    def rolled_back(self) -> None:
+        """What the transaction did in memory is forgotten by reading the catalogue again."""
+        if not self._broken:
+            self._load(self.write_cursor())
+
+    def translate(self, error: duckdb.Error, source: str | None = None) -> HostMonitorError:
+        """A DuckDB error as one of the tree's; a fatal one makes the next write open the file anew."""
+        lowered = str(error).lower()
+        if isinstance(error, duckdb.FatalException) or "has been invalidated" in lowered:
+            self._broken = True
+        if any(sign in lowered for sign in _FULL):
+            return StoreError("The store has no room.", code="STORE_FULL", source=source)
+        return translate(error, source)
+
+    def close(self) -> None:
+        self.writer.close()
+        self.readers.close()
+        if self._write is not None:
+            self._write.close()
+        if self._root is not None:
+            self._root.close()
+
+    def _start(self) -> None:
+        try:
+            self._root = open_file(self.path, self._memory_mb)
+        except StoreError:
+            self.quarantined = quarantine_log(self.path)
+            if self.quarantined is None:
+                raise
+            _log.error(
+                "embedded store: damaged log moved to %s; writes since the last checkpoint are in it", self.quarantined
+            )
+            self._root = open_file(self.path, self._memory_mb)
+        self._load(self._cursor())
+
+    def _load(self, cursor: Cursor) -> None:
+        columns = catalogue.columns_of(cursor)
+        self.documents.load(cursor, columns)
+        self.series.load(cursor, columns)
+
+    def _cursor(self) -> Cursor:
+        self.check()
+        assert self._root is not None
+        return self._root.cursor()
+
+    def _reopen(self) -> None:
+        """Opens the file again: DuckDB ends an instance whose log it could not write; what was committed is in the file."""
+        self.readers.forget_cursors()
+        for connection in (self._write, self._root):
+            if connection is not None:
+                connection.close()
+        self._write = None
+        self._root = open_file(self.path, self._memory_mb)
+        self._broken = False
+        self._load(self._cursor())
+
+
+@dataclass(slots=True)
+class _Shared:
+    store: Store
+    users: int
+
+
+_open_stores: dict[str, _Shared] = {}
+_guard = threading.Lock()
+
+
+def acquire(config: InstanceConfig) -> Store:
+    """The store of the instance's data directory, opened by its first user. Raises ConfigError."""
+    path = Path(os.path.realpath(config.data_dir)) / FILE
+    with _guard:
+        shared = _open_stores.get(str(path))
+        if shared is None:
+            shared = _open_stores[str(path)] = _Shared(Store(path, config.memory_mb, config.threads), 0)
+        shared.users += 1
+        return shared.store
+
+
+def release(store: Store) -> None:
+    """Closes the store with its last user."""
+    with _guard:
+        shared = _open_stores[str(store.path)]
+        shared.users -= 1
+        if shared.users:
+            return
+        del _open_stores[str(store.path)]
+    store.close()
