@@ -72,10 +72,11 @@ class InfluxClient:
                     if line:
                         (last,) = results(line, self.name)
                         yield last
+            if lines.rest():  # every part ends its line, what says why it cannot be written does not
+                results(lines.rest(), self.name)
+                raise unreadable(self.name, "it was cut short")
             if answer.status != 200:
                 raise StoreError(f"{self.name!r} answered {answer.status}.", source=self.name)
-        if lines.rest():
-            raise unreadable(self.name, "it was cut short")
         if last is None:
             raise unreadable(self.name, "it is empty")
         whole(_without_series(last), self.name, context)

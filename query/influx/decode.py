@@ -20,6 +20,10 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_INT64 = 2**63 - 1
 
 
+class NotFinite(StoreError):
+    """InfluxDB has no way to write the answer: an infinity is in it."""
+
+
 class Lines:
     """Cuts a stream of bytes into whole lines."""
 
@@ -92,6 +96,8 @@ def _loaded(body: bytes, source: str) -> dict[str, Json]:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if b"unsupported value" in body[-200:]:
+            raise NotFinite("A sum is past the largest float64.", source=source) from error
         raise unreadable(source, "it is no JSON") from error
     if not isinstance(answer, dict):
         raise unreadable(source, "it is no JSON object")

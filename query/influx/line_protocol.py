@@ -1,7 +1,8 @@
 """Points as line protocol. Pure.
 
 Names hold no control character; what would be read as structure is escaped. A backslash before a comma, a space, an equals
-sign or the end has no escaped form (InfluxDB finds the ends of lines and of names by different rules), so it is refused.
+sign or the end has no escaped form (InfluxDB finds the ends of lines and of names by different rules), so it is refused;
+so is one before a double quote in a measurement or a field, where InfluxDB drops it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TAG_CONTROL = re.compile("[\n\ud800-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
 _LOST_BACKSLASH = re.compile(r"\\(?:[ ,=]|\Z)")
+_DROPPED_BACKSLASH = re.compile(r'\\"')
 _IN_MEASUREMENT = re.compile(r"[, ]")
 _IN_KEY = re.compile(r"[,= ]")
 _ESCAPED = r"\\\g<0>"
@@ -298,6 +300,8 @@ def _check(name: str, *path: str) -> None:
         wrong = "holds a control character"
     elif _LOST_BACKSLASH.search(name):
         wrong = "holds a backslash before a comma, a space, an equals sign or its end"
+    elif path[0] != "tags" and _DROPPED_BACKSLASH.search(name):
+        wrong = "holds a backslash before a double quote"
     elif len(name.encode()) > NAME_BYTES:
         wrong = f"is longer than {NAME_BYTES} bytes"
     if wrong:

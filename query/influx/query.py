@@ -1,4 +1,4 @@
-"""A compiled scan of rows, bound to its instance."""
+"""Compiled scans, bound to their instance."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from libs.context import RequestContext
 from libs.errors import CostError
 from libs.result import Batch, Schema
-from query.backend import Json
-from query.influx.client import InfluxClient, request_of
+from query.backend import Json, NotProven
+from query.influx.client import CHUNK_ROWS, InfluxClient, request_of
 from query.influx.compile import RowsRequest
-from query.influx.decode import columns, series
+from query.influx.decode import NotFinite, columns, series
+from query.influx.folding import Folded
+from query.influx.groups import GroupsRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,65 @@ class InfluxRows:
                     if rows:
                         cells = columns(rows, request.positions, request.types, source)
                         yield Batch(request.schema, cells, len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxGroups:
+    """One SELECT of groups; a second statement where counting rows needs a proof."""
+
+    request: GroupsRequest
+    client: InfluxClient
+
+    @property
+    def schema(self) -> Schema:
+        return self.request.schema
+
+    def explain(self) -> Json:
+        request = self.request
+        if request.statement is None:
+            return {"nothing": "no point can match"}
+        asked: dict[str, Json] = request_of(request.statement, request.db)
+        if request.proof is not None:
+            asked["proof"] = f"{request.proof} AND (the field with the most values is present)"
+        return asked
+
+    async def stream(self, context: RequestContext) -> AsyncIterator[Batch]:
+        """Raises NotProven when what came cannot be shown to be exact, CostError past the limit of groups."""
+        folded = Folded(self.request, self.client.name)
+        if self.request.statement is not None:
+            try:
+                await self._fetch(self.request.statement, folded, context)
+            except NotFinite as error:
+                raise NotProven("a sum is past the largest number") from error
+            if self.request.proof is not None:
+                await self._prove(folded.totals(), context)
+        batch = folded.batch()
+        for start in range(0, batch.length, CHUNK_ROWS):
+            yield batch.slice(start, start + CHUNK_ROWS)
+
+    async def _fetch(self, statement: str, folded: Folded, context: RequestContext) -> None:
+        source, limit = self.client.name, context.limits.groups
+        async with aclosing(self.client.parts(statement, self.request.db, context)) as parts:
+            async for part in parts:
+                for one in series(part, source):
+                    folded.add(one)
+                if len(folded.groups) > limit:
+                    raise CostError(
+                        f"The query makes more than {limit} groups.",
+                        hint="Narrow the time range or the filter, group by fewer keys, or use wider buckets.",
+                        source=source,
+                    )
+
+    async def _prove(self, totals: list[int], context: RequestContext) -> None:
+        """The field with the most values is in every row: where it is present, no field has fewer values."""
+        request, source = self.request, self.client.name
+        most = max(totals)
+        if not most or sum(1 for total in totals if total) == 1:
+            return
+        (result,) = await self.client.ask(request.proof_of(request.fields[totals.index(most)]), context, request.db)
+        rows = [row for one in series(result, source) for row in one.get("values", [])]
+        if len(rows) != 1 or [value or 0 for value in rows[0][1:]] != totals:
+            raise NotProven("no field is in every row")
 
 
 def too_many_rows(limit: int, source: str) -> CostError:
