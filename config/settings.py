@@ -44,8 +44,6 @@ class PoolSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     connections: int = Field(default=100, ge=1, le=10_000, description="Connections to one instance at a time.")
-    connect_seconds: float = Field(default=5, gt=0, le=300, description="The deadline to open a connection.")
-    idle_seconds: float = Field(default=30, gt=0, le=3600, description="How long an idle connection is kept.")
 
 
 class ServerSettings(BaseModel):

@@ -23,11 +23,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from libs.context import RequestContext
 from libs.errors import ConfigError, DeadlineError, StoreError
+from libs.http_address import parse_address, tls_context
 from libs.http_connection import Broken, Connection, Expired, Garbled, Pool, TooLarge
+from libs.observe import METRICS
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -68,6 +69,7 @@ class StreamedAnswer:
                 raise self._client.failure(error) from error
             if not chunk:
                 return
+            METRICS.store_received(self._client.name, len(chunk))
             yield chunk
 
     async def read(self, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
@@ -99,8 +101,8 @@ class HttpClient:
         """`name` is the instance's, for errors. `authorization` is a whole header value ("ApiKey …", "Token …") and
         wins over the user name. Raises ConfigError for an address, credentials or CA file that cannot be used."""
         self.name = name
-        secure, self._host, self._port, self._prefix, authority = _address(name, url)
-        self._tls = _tls(name, ca_file) if secure else None
+        secure, self._host, self._port, self._prefix, authority = parse_address(name, url)
+        self._tls = tls_context(name, ca_file) if secure else None
         self._connections = connections
         if authorization is None and username is not None:
             authorization = "Basic " + b64encode(f"{username}:{password or ''}".encode()).decode()
@@ -134,8 +136,10 @@ class HttpClient:
         """
         head = self._head(method, path, context, body, content_type, headers)
         repeat = method in _IDEMPOTENT if idempotent is None else idempotent
-        connection = await self._exchange(head, body, context, repeat, max_bytes)
+        with METRICS.store_call(self.name, len(head) + len(body or b"")):
+            connection = await self._exchange(head, body, context, repeat, max_bytes)
         content = connection.body()
+        METRICS.store_received(self.name, len(content))
         answer = Answer(connection.status, media_type(connection.headers), connection.headers, content)
         connection.give_back()
         self._check(answer, expect, bool(content), own_statuses)
@@ -157,7 +161,8 @@ class HttpClient:
         """As `request`, with a body that is pulled; leaving before its end drops the connection."""
         head = self._head(method, path, context, body, content_type, headers)
         repeat = method in _IDEMPOTENT if idempotent is None else idempotent
-        connection = await self._exchange(head, body, context, repeat, None)
+        with METRICS.store_call(self.name, len(head) + len(body or b"")):
+            connection = await self._exchange(head, body, context, repeat, None)
         try:
             answer = StreamedAnswer(self, connection, context)
             self._check(answer, expect, answer.headers.get("content-length") != "0" and answer.status != 204)
@@ -283,26 +288,3 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def _seconds(retry_after: str) -> int:
     return int(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else 1
-
-
-def _address(name: str, url: str) -> tuple[bool, str, int, str, str]:
-    """(TLS?, host, port, path before every request's own, the Host header)."""
-    try:
-        parts = urlsplit(url)
-        secure, host, port = parts.scheme == "https", parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"Instance {name!r}: the url cannot be read: {error}.") from error
-    path = parts.path.rstrip("/")
-    odd = parts.query or parts.fragment or parts.username is not None or not url.isascii() or not url.isprintable()
-    if parts.scheme not in ("http", "https") or not host or odd or " " in url:
-        raise ConfigError(
-            f"Instance {name!r}: url must be http(s)://host[:port][/path]; user and password stand apart."
-        )
-    return secure, host, port or (443 if secure else 80), path, parts.netloc
-
-
-def _tls(name: str, ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise ConfigError(f"Instance {name!r}: the CA file {ca_file!r} cannot be used: {error}.") from error

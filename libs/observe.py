@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cache
+from types import TracebackType
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,11 +23,15 @@ from prometheus_client import (
     generate_latest,
 )
 
+from libs.errors import HostMonitorError
+
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _LAG_INTERVAL = 0.5
+
+M = TypeVar("M", Counter, Histogram)
 
 
 # A gauge for the birth of each counter doubles the answer, and nobody asks for it.
@@ -90,22 +97,27 @@ class Metrics:
     def request(self, route: str, method: str, status: int, seconds: float, size: int) -> None:
         """Count an answered request: its route's name, its time and the bytes of its body."""
         known = method if method in _METHODS else "other"
-        self._requests.labels(route, known, status).inc()
-        self._request_seconds.labels(route).observe(seconds)
-        self._response_bytes.labels(route).inc(size)
+        _child(self._requests, route, known, status).inc()
+        _child(self._request_seconds, route).observe(seconds)
+        _child(self._response_bytes, route).inc(size)
 
     def error(self, code: str) -> None:
         """Count an answered error."""
-        self._errors.labels(code).inc()
+        _child(self._errors, code).inc()
 
-    def store_call(self, instance: str, outcome: str, seconds: float, sent: int = 0, received: int = 0) -> None:
-        """Count a call to a store: `outcome` is `ok` or an error's code, `sent` and `received` are bytes."""
-        self._store_calls.labels(instance, outcome).inc()
-        self._store_seconds.labels(instance).observe(seconds)
-        if sent:
-            self._store_bytes.labels(instance, "sent").inc(sent)
-        if received:
-            self._store_bytes.labels(instance, "received").inc(received)
+    def store_call(self, instance: str, sent: int) -> StoreCall:
+        """Count the call to a store made within, which sends `sent` bytes: its time, and how it ends."""
+        _child(self._store_bytes, instance, "sent").inc(sent)
+        return StoreCall(self, instance)
+
+    def store_received(self, instance: str, size: int) -> None:
+        """Count the bytes of a store's answer, or of a part of it."""
+        _child(self._store_bytes, instance, "received").inc(size)
+
+    def store_called(self, instance: str, outcome: str, seconds: float) -> None:
+        """Count a call that has ended: `outcome` is ok, cancelled, failed, or an error's code."""
+        _child(self._store_calls, instance, outcome).inc()
+        _child(self._store_seconds, instance).observe(seconds)
 
     async def watch_loop(self) -> None:
         """Measure the event loop's lag until cancelled."""
@@ -117,6 +129,36 @@ class Metrics:
     def exposition(self) -> bytes:
         """All of it in the text format."""
         return generate_latest(self.registry)
+
+
+class StoreCall:
+    """A call to a store while it lasts."""
+
+    __slots__ = ("_instance", "_metrics", "_started")
+
+    def __init__(self, metrics: Metrics, instance: str) -> None:
+        self._metrics = metrics
+        self._instance = instance
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            outcome = "ok"
+        elif isinstance(error, HostMonitorError):
+            outcome = error.code.name
+        else:
+            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+        self._metrics.store_called(self._instance, outcome, time.perf_counter() - self._started)
+
+
+@cache
+def _child(metric: M, *labels: str | int) -> M:
+    """The metric of these labels; prometheus-client's own look-up takes longer than the counting."""
+    return metric.labels(*labels)
 
 
 # One process, one set of counters: the stores' clients reach it without being handed it.

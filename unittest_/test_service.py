@@ -50,12 +50,13 @@ async def test_live(address: str, client: aiohttp.ClientSession) -> None:
 async def test_metrics_count_the_answers(address: str, client: aiohttp.ClientSession) -> None:
     async with client.get(f"{address}/no-such-instance/x") as answer:
         assert answer.status == 404
-    METRICS.store_call("es", "STORE_UNAVAILABLE", 0.02, sent=10)
+    with pytest.raises(StoreError), METRICS.store_call("es-1", 10):
+        raise StoreError("refused", code="STORE_UNAVAILABLE", source="es-1")
     async with client.get(f"{address}/metrics") as answer:
         assert answer.content_type == "text/plain"
         text = await answer.text()
     assert re.search(r'hostmonitor_requests_total\{method="GET",route="unmatched",status="404"\} \d', text)
-    assert 'hostmonitor_store_calls_total{instance="es",outcome="STORE_UNAVAILABLE"} 1.0' in text
+    assert 'hostmonitor_store_calls_total{instance="es-1",outcome="STORE_UNAVAILABLE"} 1.0' in text
     assert re.search(r'hostmonitor_errors_total\{code="ROUTE_UNKNOWN"\} \d', text)
     assert "hostmonitor_event_loop_lag_seconds_bucket" in text
     assert "process_resident_memory_bytes" in text
