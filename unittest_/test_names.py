@@ -110,8 +110,8 @@ async def test_odd_series_names_stay_names(stores: tuple[Client, RecordingProxy,
         point = {"time": "2026-01-01T00:00:00Z", "tags": {name: name}, "fields": {"f" + name: 1.5, "s": name}}
         status, answer = await client.send("PUT", f"/influx/db/{db}/{encoded(name)}", json=point)
         if status >= 400:
-            assert status == 422, (status, answer)
-            assert b"POST /write" not in influx.received
+            assert status in (400, 422), (status, answer)
+            assert b"/write" not in influx.received
             return
         listed = await client.ok("GET", f"/influx/{db}")
         assert listed["results"][0]["series"][0]["values"] == [[name]]
