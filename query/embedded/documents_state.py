@@ -132,6 +132,7 @@ def _leaf_fields(leaf: Leaf, columns: Mapping[str, ColumnDef], found: dict[str, 
         exact=leaf.kind != "text" or keyword is not None,
         analysed=leaf.kind == "text",
         ops=ID_OPS if leaf.kind == "ip" else None,
+        address=leaf.kind == "ip",
         native=StoredField(column.physical, column.number, leaf.kind, ignored, searched),
     )
     for sub in leaf.subs:
@@ -144,6 +145,7 @@ def _leaf_fields(leaf: Leaf, columns: Mapping[str, ColumnDef], found: dict[str, 
             analysed=sub.kind == "text",
             ops=ID_OPS if sub.kind == "ip" else None,
             hidden=True,
+            address=sub.kind == "ip",
             native=StoredField(
                 held.physical, own.number, sub.kind, (own.number,) if own.ignored else (), (), sub.shares
             ),
