@@ -9,7 +9,7 @@ from query.backend import EXACT, Capabilities, Ordering, Part, Pushdown, Verdict
 from query.es.groups import group_order_verdict, grouping_verdict
 from query.es.predicates import native_of, verdict
 from query.es.query import MOST_A_PAGE
-from query.es.rows import sortable
+from query.es.rows import FLOATS, sortable
 from query.expr import Compare
 from query.plan import Grouping, Order, Scan
 
@@ -42,13 +42,6 @@ def ordering_verdict(order: tuple[Order, ...], limit: int | None, scan: Scan) ->
         reason = sortable(native_of(scan.typed(key.field)))
         if reason:
             return Verdict(Pushdown.UNSUPPORTED, f"{key.field}: {reason}")
-    if not float_positions(order, scan):
+    if not any(native_of(scan.typed(key.field)).kind in FLOATS for key in order[:-1]):
         return EXACT
     return _ZERO if limit is not None and limit <= MOST_A_PAGE else Verdict(Pushdown.UNSUPPORTED, _ZERO.reason)
-
-
-def float_positions(order: tuple[Order, ...], scan: Scan) -> tuple[int, ...]:
-    """Keys whose zeros the store tells apart, where a further key orders them."""
-    return tuple(
-        at for at, key in enumerate(order[:-1]) if native_of(scan.typed(key.field)).kind in ("double", "float")
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from query.backend import Pushdown, Query, UnsupportedPart
-from query.es.capabilities import float_positions, ordering_verdict
+from query.es.capabilities import ordering_verdict
 from query.es.group_query import GroupsQuery
 from query.es.groups import compile_groups
 from query.es.predicates import clause, native_of, verdict
@@ -26,9 +26,9 @@ def compile_rows(scan: Scan, source: EsSource) -> RowsQuery:
     judged = ordering_verdict(scan.order, scan.limit, scan) if scan.order else None
     if judged is not None and judged.level is not Pushdown.EXACT:
         raise UnsupportedPart(judged.reason)
-    sort = tuple(sort_of(scan.order, scan))
+    sort, floats = sort_of(scan.order, scan)
     asked = asked_of(scan, frozenset(key.field for key in scan.order))
-    return RowsQuery(source, asked, sort, scan.limit, float_positions(scan.order, scan))
+    return RowsQuery(source, asked, tuple(sort), scan.limit, floats)
 
 
 def compile_group(scan: Scan, source: EsSource) -> GroupsQuery:

@@ -35,6 +35,17 @@ def _wild(node: Node) -> str | None:
     return None
 
 
+def plain(pattern: Pattern) -> str | None:
+    """The one text that the pattern matches, whole; None when it matches others or is not anchored."""
+    if len(pattern.branches) != 1:
+        return None
+    branch = pattern.branches[0]
+    sets = [node.ranges[0] for node in branch.items if isinstance(node, CharSet) and len(node.ranges) == 1]
+    if not (branch.start and branch.end) or len(sets) < len(branch.items) or any(low != high for low, high in sets):
+        return None
+    return "".join(chr(low) for low, _ in sets)
+
+
 def literal(text: str) -> str:
     """A text that `wildcard` takes for itself."""
     return "".join("\\" + char if char in "*?\\" else char for char in text)

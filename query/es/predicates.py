@@ -243,6 +243,8 @@ def _textual(native: EsField, leaf: Compare) -> Clause:
             return {"wildcard": {path: f"*{lucene.literal(text)}"}}
         case _:
             pattern = pattern_of(leaf)
+            if leaf.op == "like" and (plain := lucene.plain(pattern)) is not None:
+                return {"term": {path: plain}}
             wild = lucene.wildcard(pattern) if leaf.op == "like" else None
             if wild is not None:
                 return {"wildcard": {path: wild}}

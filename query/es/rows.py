@@ -13,7 +13,8 @@ from query.es.predicates import Clause, native_of
 from query.es.values import FORMATS, OF_FIELDS, OF_SOURCE, Converter, NotSame, column, reader
 from query.plan import Order, Scan
 
-_UNMAPPED = {"integer": "long", "date": "date", "date_nanos": "date_nanos", "boolean": "boolean", "double": "double"}
+FLOATS = frozenset({"double", "float"})
+_UNMAPPED = {kind: kind for kind in ("date", "date_nanos", "boolean", "double", "float")} | {"integer": "long"}
 _SORTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos"})
 
 
@@ -42,18 +43,30 @@ def sortable(native: EsField) -> str:
     return "the index holds another form of the values" if native.coerced else ""
 
 
-def sort_of(order: Sequence[Order], scan: Scan) -> list[Clause]:
-    """Elasticsearch's own `sort`. Raises UnsupportedPart."""
+def sort_of(order: Sequence[Order], scan: Scan) -> tuple[list[Clause], tuple[int, ...]]:
+    """Elasticsearch's own `sort`, and the positions of floats in it that something is ordered by after them.
+
+    Missing 64-bit integers sort as the greatest (or least) of them: the same field the other way round behind it tells
+    those from values that are so great. Raises UnsupportedPart.
+    """
     keys: list[Clause] = []
+    floats: list[int] = []
     for key in order:
         native = native_of(scan.typed(key.field))
         reason = sortable(native)
         if reason:
             raise UnsupportedPart(f"order by {key.field}: {reason}")
-        unmapped = _UNMAPPED.get(native.kind, "float" if native.kind == "float" else "keyword")
-        direction = "desc" if key.descending else "asc"
-        keys.append({native.path: {"order": direction, "missing": "_last", "unmapped_type": unmapped}})
-    return keys
+        if native.kind in FLOATS and key is not order[-1]:
+            floats.append(len(keys))
+        unmapped = _UNMAPPED.get(native.kind, "keyword")
+        keys.append(_sort_key(native.path, key.descending, unmapped))
+        if native.kind in ("integer", "date_nanos"):
+            keys.append(_sort_key(native.path, not key.descending, unmapped))
+    return keys, tuple(floats)
+
+
+def _sort_key(path: str, descending: bool, unmapped: str) -> Clause:
+    return {path: {"order": "desc" if descending else "asc", "missing": "_last", "unmapped_type": unmapped}}
 
 
 def needs_source(scan: Scan, by_fields: frozenset[str]) -> bool:
