@@ -49,7 +49,7 @@ def parse_expression(text: str) -> Arithmetic:
     return _Reader(text).whole()
 
 
-def _refuse(what: str, at: int, hint: str | None = None) -> NoReturn:
+def _refuse(what: str, at: int, hint: str = "numbers, names, + - * / % ( ), coalesce abs round nullif") -> NoReturn:
     raise RequestError(f"The expression {what} (at character {at}).", code="EXPRESSION_INVALID", hint=hint)
 
 

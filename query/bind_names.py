@@ -50,8 +50,8 @@ class SourceFields:
         self.used[name] = found
         return found
 
-    def guess(self, name: str) -> str | None:
-        return self.issues.nearest(name, self.table.fields)
+    def guess(self, name: str) -> str:
+        return self.issues.nearest(name, self.table.fields) or "the source has no fields"
 
 
 class OutputNames:
@@ -66,7 +66,7 @@ class OutputNames:
     def use(self, name: str, at: str) -> Field | None:
         found = self.known.get(name)
         if found is None:
-            hint = self.issues.nearest(name, self.known)
+            hint = self.issues.nearest(name, self.known) or "select it before this"
             self.issues.add("FIELD_UNKNOWN", f"There is no output {_shown(name)} before this.", at, hint)
         return found
 

@@ -39,7 +39,7 @@ def outcome(body: bytes) -> list[tuple[str, str]]:
     try:
         parsed(body)
     except RequestError as error:
-        return [(issue.code, issue.pointer) for issue in error.issues if issue.hint]
+        return [(issue.code if issue.hint else "no hint", issue.pointer) for issue in error.issues]
     return []
 
 
