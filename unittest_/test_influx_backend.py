@@ -7,24 +7,28 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from libs.context import Limits, RequestContext
 from parser.json_body import parse_body
-from query.backend import InstanceConfig, Ordering, Point, Pushdown
+from query.backend import InstanceConfig, NotProven, Ordering, Point, Pushdown
 from query.bind import bind
 from query.catalog import SourceRef, Table
 from query.expr import And, Compare, Predicate, leaves
 from query.influx import open_backend
 from query.influx.capabilities import InfluxCapabilities
 from query.influx.store import InfluxStore
-from query.plan import Filter, Order, Plan, Scan, inputs
+from query.plan import Aggregate, Filter, Order, Plan, Scan, inputs
 from unittest_.conformance.data import NOW, DataSet, data_sets
 from unittest_.conformance.random_filters import filters, named
+from unittest_.reference import answer
 from unittest_.reference.filters import compile_filter
+from unittest_.reference.times import instant, written
 
 WEEK = 7 * 86_400 * 10**9
 SLOW = settings(
@@ -185,7 +189,7 @@ def filter_property(name: str) -> Any:
     @SLOW
     @given(node=filters(named(data.tables["series"], {})))
     async def test(node: dict[str, Any], store: InfluxStore, tables: dict[str, Table]) -> None:
-        await check_filter(node, data, tables[name], store)
+        event(f"pushed: {await check_filter(node, data, tables[name], store)}")
 
     return test
 
@@ -193,3 +197,96 @@ def filter_property(name: str) -> Any:
 test_filters_over_access = filter_property("access")
 test_filters_over_odd = filter_property("odd")
 test_filters_over_nanos = filter_property("nanos")
+
+
+# Groups: what is declared exact is exact, or says that it proves nothing
+
+
+def aggregate_of(plan: Plan) -> Aggregate:
+    if isinstance(plan, Aggregate):
+        return plan
+    return next(found for child in inputs(plan) if (found := aggregate_of(child)))
+
+
+def grouped_bodies(data: DataSet) -> st.SearchStrategy[dict[str, Any]]:
+    reference = data.tables["series"]
+    tags = [name for name, spec in reference.fields.items() if spec.role == "tag"]
+    numbers = [name for name, spec in reference.fields.items() if spec.type in ("int64", "float64")]
+    members = [name for name, spec in reference.fields.items() if spec.role == "plain"]
+    times = sorted({row["time"] for row in reference.rows if abs(row["time"]) < 2**61})
+    bucket = st.sampled_from(["1s", "7s", "5m", "1h", "1d", "36h"]).map(
+        lambda width: {"time_bucket": width, "field": "time", "as": "t"}
+    )
+    aggregate = st.one_of(
+        st.just({"agg": "count"}),
+        st.sampled_from([*members, "time"]).map(lambda name: {"agg": "count", "field": name}),
+        st.tuples(st.sampled_from(["sum", "avg", "min", "max"]), st.sampled_from(numbers)).map(
+            lambda pair: {"agg": pair[0], "field": pair[1]}
+        ),
+    )
+
+    @st.composite
+    def one(draw: st.DrawFn) -> dict[str, Any]:
+        keys: list[Any] = draw(st.lists(st.sampled_from(tags), unique=True, max_size=2))
+        if draw(st.booleans()):
+            keys.append(draw(bucket))
+        start, end = sorted(draw(st.tuples(st.sampled_from(times), st.sampled_from(times))))
+        body: dict[str, Any] = {"time_range": {"from": written(start), "to": written(end + 1)}, "group_by": keys}
+        found = draw(st.lists(aggregate, min_size=1, max_size=3))
+        body["select"] = [{**item, "as": f"a{place}"} for place, item in enumerate(found)]
+        body["limit"] = 10_000
+        if draw(st.booleans()):
+            body["where"] = draw(filters(named(reference, {}), 1))
+        return body
+
+    return one()
+
+
+def close_to(expected: Any, got: Any) -> bool:
+    if isinstance(expected, float) and isinstance(got, float):
+        return expected == pytest.approx(got, rel=1e-9, abs=1e-6)
+    return type(expected) is type(got) and bool(expected == got)
+
+
+async def check_groups(body: dict[str, Any], data: DataSet, table: Table, store: InfluxStore) -> str:
+    """How it ended: "unsupported", "not proven", or "exact" when the rows are the reference's."""
+    question = parse_body(json.dumps(body).encode(), "influx", table.source.target)
+    found = aggregate_of(bind(question, {table.source: table}, NOW, Limits()).plan)
+    predicate = predicate_of(found)
+    scan = Scan(table.source, where=predicate, table=table)
+    if predicate is not None and not is_exact(predicate, scan):
+        return "unsupported"
+    if store.capabilities.pushdown(found.group, scan).level is not Pushdown.EXACT:
+        return "unsupported"
+    try:
+        got = await rows(store, replace(scan, group=found.group))
+    except NotProven:
+        return "not proven"
+    names = [key.name for key in found.group.keys] + [one.name for one in found.group.aggregates]
+    width = len(found.group.keys)
+    expected = answer(body, {"": data.tables["series"]}, NOW).ranked
+    wanted = {}
+    for row in expected:
+        key = tuple(instant(row[name], NOW) if name == "t" and row[name] else row[name] for name in names[:width])
+        wanted[key] = [row[name] for name in names[width:]]
+    assert len(got) == len(wanted)
+    for row in got:
+        pairs = zip(wanted[row[:width]], row[width:], strict=True)
+        assert all(close_to(value, cell) for value, cell in pairs), (row, wanted[row[:width]])
+    return "exact"
+
+
+def group_property(name: str) -> Any:
+    data = data_sets()[name]
+
+    @SLOW
+    @given(body=grouped_bodies(data))
+    async def test(body: dict[str, Any], store: InfluxStore, tables: dict[str, Table]) -> None:
+        event(await check_groups(body, data, tables[name], store))
+
+    return test
+
+
+test_groups_over_access = group_property("access")
+test_groups_over_odd = group_property("odd")
+test_groups_over_nanos = group_property("nanos")
