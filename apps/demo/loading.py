@@ -69,7 +69,8 @@ async def load_demo(url: str, *, hours: int, seed: int) -> None:
     console.print(
         f"{client.written['documents']} documents in /es/{INDEX} and /es/{HOSTS_INDEX},"
         f" {client.written['points']} points in /influx/{DATABASE}; {client.written['known']} were there already."
-        f" Ask at {url}/"
+        f" Ask at {url}/",
+        soft_wrap=True,
     )
 
 
