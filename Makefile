@@ -26,7 +26,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_ARGS ?=
 
-ifdef UV
+ifneq ($(strip $(UV)),)
 install = $(UV) pip install --quiet --python $(PY) --require-hashes -r $(1)
 else
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
@@ -39,7 +39,7 @@ setup: .venv/.dev
 
 .venv/.python:
 	@[ -n "$(PYTHON)" ] || { echo "make: Python 3.11 or newer is needed (python3)" >&2; exit 1; }
-ifdef UV
+ifneq ($(strip $(UV)),)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv
 else
 	"$(PYTHON)" -m venv --clear .venv || { echo "make: the venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
