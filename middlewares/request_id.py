@@ -51,9 +51,10 @@ class IdentifiedRequest(Request):
         return self.request_id
 
     async def respond(self, response: BaseHTTPResponse | None = None, **options: Any) -> BaseHTTPResponse:
-        """As Sanic's; whatever is answered bears the id."""
+        """As Sanic's; whatever is answered bears the id, and no browser takes it for another type than it says."""
         answer: BaseHTTPResponse = await super().respond(response, **options)
         answer.headers[REQUEST_ID] = self.request_id
+        answer.headers["x-content-type-options"] = "nosniff"
         return answer
 
 

@@ -14,6 +14,7 @@ from sanic import HTTPResponse, Request, Sanic
 from libs.errors import ConflictError, NotFoundError
 from libs.rest import Api, BodyModel, Namespace, QueryModel, RawSchema, Reply, Resource, Router, pieces, serve
 from middlewares import errors
+from middlewares.request_id import IdentifiedRequest
 
 things = Namespace("things", "/things", "Things of a store", reserved=("ping",))
 
@@ -178,7 +179,7 @@ def make_api(base_path: str = "", public_url: str | None = None, description: st
 
 def make_app(name: str, *settings: Any, **more: Any) -> Sanic[Any, Any]:
     """The sample as an app; names of apps are unique in a process. The rest goes to make_api."""
-    app: Sanic[Any, Any] = Sanic(name, router=Router(), configure_logging=False)
+    app: Sanic[Any, Any] = Sanic(name, router=Router(), request_class=IdentifiedRequest, configure_logging=False)
     # Sanic can rewrite its classes for one app in a process alone.
     app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = 10_000

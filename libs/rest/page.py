@@ -70,7 +70,6 @@ def _file(content: bytes, media_type: str, policy: str) -> _File:
             "etag": document.etag(content),
             "cache-control": "no-cache",
             "content-security-policy": policy,
-            "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
         },
     )
