@@ -185,7 +185,7 @@ def _bound_fill(draw: Draw, source: Source, body: Body, bucket: Body) -> None:
     width = width_of(bucket["time_bucket"], bucket.get("tz"))
     low, high = instant(span["from"], NOW), instant(span["to"], NOW)
     shortest = width.fixed or 86_400 * SECOND
-    if (high - low) // shortest > _MOST_FILLED:
+    if (high - low) // shortest > _MOST_FILLED or width.next(width.start(high)) >= 2**63:
         return
     body["time_range"] = span
     modes: list[Body] = [

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from libs.errors import RequestError
+from libs.errors import HostMonitorError
 from unittest_.conformance.bodies import bodies
 from unittest_.conformance.case import Body, bound
 from unittest_.conformance.conftest import OpenStore
 from unittest_.conformance.data import NOW, DataSet, data_sets
 from unittest_.conformance.stores import StoreId, store_ids
-from unittest_.reference import Refused, answer, differences
+from unittest_.reference import Answer, answer, differences
 
 # Of a hundred bodies, how many ask each set.
 SHARES = {"access": 24, "odd": 22, "nanos": 11, "days": 13, "lists": 20, "coerced": 8, "empty": 2}
@@ -44,25 +45,21 @@ def _settings(name: str) -> settings:
 
 
 async def check(data: DataSet, body: Body, open_store: OpenStore) -> None:
-    """One body on every store of the data set."""
-    for identity in _stores(data):
-        named = bound(body, data.time_field(identity.kind))
-        wrong = await _wrong(data, identity, named, open_store)
-        assert not wrong, "\n".join([f"{identity} over {data.name}:", *wrong, f"the body: {named}"])
+    """One body on every store of the data set, at once."""
+    asked = {identity: bound(body, data.time_field(identity.kind)) for identity in _stores(data)}
+    expected = {kind: answer(bound(body, data.time_field(kind)), {"": data.tables[kind]}, NOW) for kind in data.kinds}
+    found = await asyncio.gather(
+        *(_wrong(data, identity, named, expected[identity.kind], open_store) for identity, named in asked.items())
+    )
+    for (identity, named), wrong in zip(asked.items(), found, strict=True):
+        assert not wrong, "\n".join([f"{identity} over {data.name}:", *wrong, f"the body: {json.dumps(named)}"])
 
 
-async def _wrong(data: DataSet, identity: StoreId, body: Body, open_store: OpenStore) -> list[str]:
-    try:
-        expected = answer(body, {"": data.tables[identity.kind]}, NOW)
-    except Refused as refused:
-        with pytest.raises(RequestError) as found:
-            await open_store(identity).ask(data, body)
-        code = found.value.code.name
-        return [] if code == refused.code else [f"{code} instead of {refused.code}"]
+async def _wrong(data: DataSet, identity: StoreId, body: Body, expected: Answer, open_store: OpenStore) -> list[str]:
     try:
         return differences(expected, await open_store(identity).ask(data, body))
-    except RequestError as error:
-        return [f"refused: {error.code.name}: {error.message}"]
+    except HostMonitorError as error:
+        return [f"{error.code.name}: {error.message}"]
 
 
 def _property(name: str) -> Any:
