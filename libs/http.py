@@ -208,16 +208,19 @@ class HttpClient:
         content_type: str,
         headers: Mapping[str, str],
     ) -> bytes:
-        rest = context.id
+        rest, lines = context.id, len(headers)
         if context.traceparent:
             rest += "\r\ntraceparent: " + context.traceparent
+            lines += 1
         if body is not None:
             rest += f"\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}"
+            lines += 2
         elif method != "GET":
             rest += "\r\nContent-Length: 0"
+            lines += 1
         for name, value in headers.items():
             rest += f"\r\n{name}: {value}"
-        if _PATH.fullmatch(path) is None or _HEAD_TEXT.fullmatch(rest) is None:
+        if _PATH.fullmatch(path) is None or _HEAD_TEXT.fullmatch(rest) is None or rest.count("\r\n") != lines:
             raise ValueError("a path or header holds what HTTP cannot carry")
         return f"{method} {self._prefix}{path}{self._fixed}{rest}\r\n\r\n".encode("ascii")
 

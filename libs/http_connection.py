@@ -51,8 +51,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._allowed: int | None = None
-        self._began = self._paused = False
-        self._head_done = self._done = False
+        self._began = self._paused = self._head_done = self._done = False
         self._buffered = self._head_bytes = 0
         self._chunks: list[bytes] = []
         self.status = 0
@@ -72,16 +71,14 @@ class Connection(asyncio.Protocol):
             self._error = Broken(False)
         elif body is None:
             self._transport.write(head)
-        elif len(body) < 65536:
-            self._transport.write(head + body)
         else:
-            self._transport.write(head)
-            self._transport.write(body)
+            self._transport.writelines((head, body))
 
     async def ready(self, seconds: float) -> None:
         """Waits for the answer: whole, or its status and headers when it streams."""
+        until = self._loop.time() + seconds
         while not (self._done if self._allowed is not None else self._head_done):
-            await self._wait(seconds)
+            await self._wait(until - self._loop.time())
 
     def body(self) -> bytes:
         """The body of an answer that has come whole."""
@@ -164,8 +161,11 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         elif self._buffered > self._allowed:
             self._fail(TooLarge())
-        else:
+        elif self._came_whole():
             self._wake()
+
+    def _came_whole(self) -> bool:
+        return self._done
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = self.reusable = False
