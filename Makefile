@@ -29,7 +29,9 @@ DEMO_ARGS ?=
 ifneq ($(strip $(UV)),)
 install = $(UV) pip install --quiet --python $(PY) --require-hashes -r $(1)
 else
-install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+# An environment that uv made has no pip.
+install = { $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 endif
 
 .PHONY: setup run test check bench demo lock clean
