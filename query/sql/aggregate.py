@@ -14,8 +14,8 @@ from query.sql.bucket import with_bucket
 from query.sql.predicate import condition
 from query.sql.statement import Block, Build, Cell, numbered
 
-_DOWN = "5.421010862427522e-20"  # 2^-64 and back: exact, and sums of the largest doubles stay finite on the way
-_UP = "1.8446744073709552e19"
+# Powers of two, so exact: sums of the largest doubles, and squares of them, stay finite on the way.
+_SUMS, _SQUARES = 2.0**-64, 2.0**-600
 
 
 def group_block(build: Build, block: Block, group: Grouping) -> Block:
@@ -123,10 +123,10 @@ def _count_distinct(over: Over) -> str:
     return f"nullif(list_unique({over.values(' + 0.0' if over.float else '')})::BIGINT, 0)"
 
 
-def _scaled(over: Over, function: str) -> str:
+def _scaled(over: Over, function: str, scale: float = _SUMS) -> str:
     """A float aggregate that is proportional to its values; where it overflows on the way, taken at a smaller scale."""
-    direct, small = over.call(function), over.call(function, f"::DOUBLE * {_DOWN}")
-    return f"(coalesce({finite(direct)}, {finite(f'({small} * {_UP})')}) + 0.0)"
+    direct, small = over.call(function), over.call(function, f"::DOUBLE * {scale!r}::DOUBLE")
+    return f"(coalesce({finite(direct)}, {finite(f'({small} / {scale!r}::DOUBLE)')}) + 0.0)"
 
 
 def _sum(over: Over) -> str:
@@ -139,7 +139,7 @@ def _avg(over: Over) -> str:
 
 
 def _stddev(over: Over) -> str:
-    return _scaled(over, "stddev_samp")
+    return _scaled(over, "stddev_samp", _SQUARES)
 
 
 def _least(over: Over) -> str:
