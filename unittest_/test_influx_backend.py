@@ -144,8 +144,9 @@ async def test_order_and_limit(store: InfluxStore, tables: dict[str, Table]) -> 
     assert await rows(store, Scan(table.source, (), limit=0, table=table)) == []
     scan = Scan(table.source, table=table)
     assert store.capabilities.pushdown(Ordering((Order("time"),), 5), scan).level is Pushdown.EXACT
-    for order in ((Order("host"),), (Order("time"), Order("host"))):
-        assert store.capabilities.pushdown(Ordering(order, 5), scan).level is Pushdown.UNSUPPORTED
+    others: list[tuple[Order, ...]] = [(Order("host"),), (Order("time"), Order("host"))]
+    for other in others:
+        assert store.capabilities.pushdown(Ordering(other, 5), scan).level is Pushdown.UNSUPPORTED
 
 
 # Filters: what is declared exact is exact
@@ -205,7 +206,8 @@ test_filters_over_nanos = filter_property("nanos")
 def aggregate_of(plan: Plan) -> Aggregate:
     if isinstance(plan, Aggregate):
         return plan
-    return next(found for child in inputs(plan) if (found := aggregate_of(child)))
+    (child,) = inputs(plan)
+    return aggregate_of(child)
 
 
 def grouped_bodies(data: DataSet) -> st.SearchStrategy[dict[str, Any]]:
@@ -270,9 +272,9 @@ async def check_groups(body: dict[str, Any], data: DataSet, table: Table, store:
         key = tuple(instant(row[name], NOW) if name == "t" and row[name] else row[name] for name in names[:width])
         wanted[key] = [row[name] for name in names[width:]]
     assert len(got) == len(wanted)
-    for row in got:
-        pairs = zip(wanted[row[:width]], row[width:], strict=True)
-        assert all(close_to(value, cell) for value, cell in pairs), (row, wanted[row[:width]])
+    for group in got:
+        cells = wanted[group[:width]]
+        assert all(close_to(value, cell) for value, cell in zip(cells, group[width:], strict=True)), (group, cells)
     return "exact"
 
 

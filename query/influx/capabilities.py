@@ -21,6 +21,8 @@ _OPS = {
     "int64": _EQUALITY | _ORDER,
     "float64": _EQUALITY | _ORDER,
 }
+# What a condition takes for something of the server's own.
+_SYSTEM = frozenset({"_name", "_tagKey", "_fieldKey", "_seriesKey"})
 # An `in` on a tag is one regular expression of at most this many characters.
 _LISTED_CHARACTERS = 100_000
 
@@ -61,6 +63,8 @@ def _leaf(leaf: Compare, scan: Scan) -> Verdict:
     member = scan.typed(leaf.field)
     if leaf.field == TIME:
         return EXACT if leaf.op in TIME_OPS else unsupported(f"InfluxQL takes no {leaf.op} on the time")
+    if leaf.field in _SYSTEM:
+        return unsupported(f"InfluxQL means something else by {leaf.field} in a condition")
     if leaf.op not in _OPS[member.type.name.value]:
         return unsupported(f"InfluxQL has no {leaf.op} for {member.type.name.value}s")
     return _tag(leaf) if member.role == "tag" else _field(leaf, member, scan)

@@ -264,7 +264,7 @@ def measurement_text(name: str) -> str:
 def _measurement(name: str) -> str:
     _check(name, "measurement")
     if name.startswith("#"):
-        raise _Refused("A measurement written to cannot begin with #.", "measurement", code="NAME_INVALID")
+        raise _Refused("A measurement that is written to cannot begin with #.", "measurement", code="NAME_INVALID")
     return _IN_MEASUREMENT.sub(_ESCAPED, name)
 
 

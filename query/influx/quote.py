@@ -13,6 +13,8 @@ from decimal import Decimal
 from libs.errors import RequestError
 
 NAME_BYTES = 255
+# Sources of the server's own, which no SELECT can name.
+_SYSTEM = frozenset({"_name", "_fieldKeys", "_measurements", "_series", "_tagKey", "_tagKeys", "_tags"})
 _UNQUOTABLE = re.compile("[\x00\r\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SPECIAL = re.compile(r"[^0-9A-Za-z_]")
@@ -77,7 +79,10 @@ def database_name(text: str, pointer: str = "path/db") -> str:
 
 def measurement_name(text: str, pointer: str = "path/measurement") -> str:
     """The name of a measurement, checked. Raises RequestError (NAME_INVALID)."""
-    return _name(text, "measurement", pointer)
+    _name(text, "measurement", pointer)
+    if text in _SYSTEM:
+        raise _invalid("measurement", "InfluxDB keeps it for itself", pointer)
+    return text
 
 
 def _name(text: str, what: str, pointer: str) -> str:
