@@ -15,7 +15,7 @@ Kind = Literal[
 ]
 
 EQUALITY = frozenset({"eq", "ne", "in", "nin", "exists"})
-_INTEGERS = frozenset({"long", "integer", "short", "byte"})
+_INTEGERS = {"long": 64, "integer": 32, "short": 16, "byte": 8}
 _TEXTS = frozenset({"text", "match_only_text", "search_as_you_type", "annotated_text"})
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", "version"})
 _TYPES: dict[str, tuple[Kind, Type]] = {
@@ -51,7 +51,7 @@ class EsField:
     `exists`, `match` and `fields` name, `source` the dotted place in `_source`. `read`: where rows take the value from.
     `indexed`: filters on it are answered from an index; `columnar`: it has doc values. `coerced`: the index holds
     something else than terms that equal what is asked (a normalizer), so that nothing but `exists` is pushed.
-    `millis`: an integer in `_source` is milliseconds. `ignorable`: names that `_ignored` may tell of it.
+    `bits`: an integer's width. `millis`: an integer in `_source` is milliseconds. `ignorable`: names that `_ignored` may tell of it.
     `ignored`: those that it does tell somewhere in the index (learned).
     """
 
@@ -63,6 +63,7 @@ class EsField:
     indexed: bool = True
     columnar: bool = True
     coerced: bool = False
+    bits: int = 64
     millis: bool = False
     ignorable: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
@@ -146,6 +147,7 @@ def _plain(name: str, source: str, spec: Mapping[str, Any]) -> Field:
         indexed=spec.get("index", True),
         columnar=spec.get("doc_values", True) and kind not in ("wildcard", "constant_keyword"),
         coerced=coerced,
+        bits=_INTEGERS.get(kind, 64),
         millis=spec.get("format", "strict_date_optional_time||epoch_millis") in _PLAIN_DATES,
         ignorable=frozenset({name}) if ignorable else frozenset(),
     )
@@ -184,6 +186,7 @@ def combined(first: Field, second: Field) -> Field:
         indexed=one.indexed and other.indexed,
         columnar=one.columnar and other.columnar,
         coerced=one.coerced or other.coerced or not alike or one.path != other.path,
+        bits=min(one.bits, other.bits),
         millis=one.millis and other.millis,
         ignorable=one.ignorable | other.ignorable,
     )

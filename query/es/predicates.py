@@ -148,15 +148,30 @@ def _among(native: EsField, values: tuple[Any, ...]) -> Clause:
     path = native.path
     match native.kind:
         case "id":
-            return {"ids": {"values": list(values)}}
+            named = [value for value in values if value]
+            return {"ids": {"values": named}} if named else NOTHING
         case "date" | "date_nanos":
             return _any([_span(native, "gte", value, "lte", value) for value in values])
+        case "integer":
+            return _integers(native, values)
         case "double":
             return _numbers(path, list(values))
         case "float":
             return _numbers(path, [near for value in values if single.shortest(near := single.nearest(value)) == value])
         case _:
-            return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: list(values)}}
+            return _terms(path, list(values))
+
+
+def _terms(path: str, values: list[Any]) -> Clause:
+    return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: values}}
+
+
+def _integers(native: EsField, values: tuple[int, ...]) -> Clause:
+    """Terms past the field's width are refused, ranges are not."""
+    bound = 1 << (native.bits - 1)
+    fitting = [value for value in values if -bound <= value < bound]
+    others = [_span(native, "gte", value, "lte", value) for value in values if not -bound <= value < bound]
+    return _any([_terms(native.path, fitting), *others] if fitting else others)
 
 
 def _numbers(path: str, values: list[float]) -> Clause:
@@ -165,7 +180,7 @@ def _numbers(path: str, values: list[float]) -> Clause:
     if len(others) < len(values):
         parts.append({"range": {path: {"gte": -0.0, "lte": 0.0}}})
     if others:
-        parts.append({"term": {path: others[0]}} if len(others) == 1 else {"terms": {path: others}})
+        parts.append(_terms(path, others))
     return _any(parts)
 
 
