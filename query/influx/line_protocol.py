@@ -226,7 +226,7 @@ def _turned(name: str, value: int | float, wanted: str) -> int | float:
     if wanted == "float":
         if abs(value) <= _EXACT or (abs(value) <= _HIGHEST and int(float(value)) == value):
             return float(value)
-    elif math.isfinite(value) and value == int(value):
+    elif math.isfinite(value) and _LOWEST <= value <= _HIGHEST and value == int(value):
         return int(value)
     raise _conflict(name, "integer" if isinstance(value, int) else "float", wanted)
 

@@ -123,14 +123,16 @@ class InfluxStore(InfluxBackend):
     async def write_lines(
         self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext
     ) -> WriteReport:
-        """Raises RequestError (NAME_INVALID, VALUE_INVALID: nothing was written), NotFoundError, StoreError."""
+        """Lines that are none are dropped, and told. Raises RequestError (NAME_INVALID; VALUE_INVALID for a line of another
+        measurement or no line at all: nothing was written), NotFoundError, StoreError."""
         database_name(db)
         if len(lines) < _THREAD_BYTES:
             found = check(lines, measurement, precision, context.now_ns)
         else:
             found = await asyncio.to_thread(check, lines, measurement, precision, context.now_ns)
         try:
-            return await LineWriter(self.client, db, measurement, precision, context).write(found.batches, found.count)
+            writer = LineWriter(self.client, db, measurement, precision, context)
+            return await writer.write(found.batches, found.count, found.bad)
         finally:
             self.forget(self._source(db, measurement))
 

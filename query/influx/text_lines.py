@@ -2,8 +2,8 @@
 
 InfluxDB finds the ends of lines, tags and quotes by rules that differ from one another. Two ways lead past that:
 when every physical line begins with the measurement, so does every point, however InfluxDB reads the rest; what has
-quotes, backslashes, comments, blank lines, carriage returns or points without a time is read line by line, and refused
-when it can be read in two ways.
+quotes, backslashes, comments, blank lines, carriage returns or points without a time is read line by line, and what is no
+line, or could be read in two ways, is left out and told.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ _ESCAPE = re.compile(rb"\\([ ,=])")
 
 @dataclass(frozen=True, slots=True)
 class TextLines:
-    """`count` points in batches that a server takes at once."""
+    """`count` points in batches that a server takes at once, and why other lines are none."""
 
     batches: list[bytes]
     count: int
+    bad: tuple[str, ...] = ()
 
 
 def check(lines: bytes, measurement: str, precision: str, now_ns: int) -> TextLines:
@@ -53,10 +54,12 @@ def check(lines: bytes, measurement: str, precision: str, now_ns: int) -> TextLi
     count = _uniform(body, measurement_text(measurement).encode())
     if count is not None:
         return TextLines(_cut(body), count)
-    found = [line for line, _ in split(body, measurement, precision, now_ns)]
-    if not found:
+    bad: list[str] = []
+    found = [line for line, _ in split(body, measurement, precision, now_ns, bad)]
+    if not found and not bad:
         raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
-    return TextLines([b"\n".join(found[at : at + BATCH_LINES]) for at in range(0, len(found), BATCH_LINES)], len(found))
+    batches = [b"\n".join(found[at : at + BATCH_LINES]) for at in range(0, len(found), BATCH_LINES)]
+    return TextLines(batches, len(found), tuple(bad))
 
 
 def _cut(body: bytes) -> list[bytes]:
@@ -81,11 +84,9 @@ def _uniform(body: bytes, name: bytes) -> int | None:
     return count if begun == count and body.count(b" ") == 2 * count else None
 
 
-def split(
-    body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str] | None = None
-) -> Iterator[tuple[bytes, int]]:
-    """Every point as (its line, its time in nanoseconds), read one by one. Raises RequestError (VALUE_INVALID) at a line
-    that is none; with `bad` it is noted there and passed over instead."""
+def split(body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str]) -> Iterator[tuple[bytes, int]]:
+    """Every point as (its line, its time in nanoseconds), read one by one; what is no line is noted in `bad`. Raises
+    RequestError (VALUE_INVALID) at a point of another measurement."""
     wanted, tick = measurement.encode(), NS_PER_TICK[precision]
     at, number, size = 0, 0, len(body)
     while at < size:
@@ -96,27 +97,22 @@ def split(
             continue
         space = _SPACE.match(body, at)
         found = _LINE.match(body, space.end() if space is not None else at)
-        if found is None and bad is not None:
-            bad.append(f"line {number} is no line protocol")
+        if found is None:
+            bad.append(f"line {number} is no line protocol, or can be read in two ways")
             at = body.find(b"\n", at) + 1 or size
             continue
-        if found is None:
-            raise _refused(number, "is no line protocol, or can be read in two ways", body[at : at + 80])
         name, tags, fields, time = found.groups()
+        at = found.end()
         if _ESCAPE.sub(rb"\1", name) != wanted:
-            raise _refused(number, f"is not of the measurement {measurement!r}", body[at : at + 80])
+            shown = name[:80].decode("utf-8", "replace")
+            raise RequestError(
+                f"Line {number} is not of the measurement {measurement!r}; nothing was written.",
+                code="VALUE_INVALID",
+                pointer="",
+                hint=f"It is of {shown!r}: write each measurement by its own route.",
+            )
         ticks = now_ns // tick if time is None else int(time)
         if not MIN_TIME <= ticks * tick <= MAX_TIME:
-            raise _refused(number, "has a time that the store cannot hold", body[at : at + 80])
+            bad.append(f"line {number} has a time that the store cannot hold")
+            continue
         yield b"%b%b %b %d" % (name, tags, fields, ticks), ticks * tick
-        at = found.end()
-
-
-def _refused(number: int, why: str, text: bytes) -> RequestError:
-    shown = text.split(b"\n", 1)[0].decode("utf-8", "replace")
-    return RequestError(
-        f"Line {number} {why}.",
-        code="VALUE_INVALID",
-        pointer="",
-        hint=f"It begins with {shown!r}; nothing was written.",
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import orjson
@@ -42,12 +42,14 @@ class LineWriter:
         self._dropped = 0
         self._reasons: dict[str, None] = {}
 
-    async def write(self, batches: Iterable[bytes], count: int) -> WriteReport:
-        """Writes batches of `count` points in all. Raises NotFoundError (DATABASE_UNKNOWN), StoreError."""
+    async def write(self, batches: Iterable[bytes], count: int, bad: Sequence[str] = ()) -> WriteReport:
+        """Writes batches of `count` points in all, and reports those that are none as dropped, too. Raises NotFoundError
+        (DATABASE_UNKNOWN), StoreError."""
+        self._drop(len(bad), *bad)
         for batch in batches:
             if await self._send(batch) is not None:
                 await self._send_by_shard(batch)
-        return WriteReport(count - self._dropped, self._dropped, tuple(self._reasons)[:MAX_REASONS])
+        return WriteReport(count + len(bad) - self._dropped, self._dropped, tuple(self._reasons)[:MAX_REASONS])
 
     async def _send(self, lines: bytes) -> tuple[int, str] | None:
         """None when all was taken; else how many were dropped, as far as the store tells, and why."""
