@@ -173,9 +173,11 @@ def table_of(source: SourceRef, target: str, mappings: Mapping[str, Any]) -> Tab
                 break
         else:
             groups.append(([index], fields))
-    parts = tuple(_table(source, indices, ",".join(indices), held) for indices, held in groups)
+    # Each part has a source of its own, since a plan tells its scans apart by what they name.
+    named = [(SourceRef(source.instance, (",".join(indices),)), indices, held) for indices, held in groups]
+    parts = tuple(_table(part, indices, part.target[0], held) for part, indices, held in named)
     if len(parts) == 1:
-        return replace(parts[0], native=EsTable(tuple(mappings), target))
+        return replace(parts[0], source=source, native=EsTable(tuple(mappings), target))
     whole: dict[str, Field] = {}
     conflicts: dict[str, tuple[str, ...]] = {}
     for part in parts:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import orjson
 
-from libs.context import RequestContext, SourceReport
+from libs.context import RequestContext
 from libs.errors import CostError
 from libs.result import Batch, Cell, Schema
 from query.backend import Json
@@ -40,7 +39,6 @@ class GroupsQuery:
 
     async def stream(self, context: RequestContext) -> AsyncGenerator[Batch]:
         """See query.backend.Query. Raises NotProven."""
-        started = monotonic()
         await check_ignored(self.source, self.asked, context)
         body = orjson.dumps(self.request.body(self.asked.query))
         answer, _ = await search(self.source, self.asked, self._path, body, context)
@@ -49,14 +47,9 @@ class GroupsQuery:
         else:
             count = {"doc_count": answer["hits"]["total"]["value"]}
             batches = [self.request.decoder.columns([{**answer.get("aggregations", {}), **count}])]
-        rows = 0
         for columns in batches:
             length = len(columns[0]) if columns else 1
-            rows += length
             yield Batch(self.schema, columns, length)
-        took = (monotonic() - started) * 1000
-        status = "partial" if context.partial else "ok"
-        context.sources.append(SourceReport(self.source.client.name, took, rows, status))
 
     async def _pages(self, answer: Any, context: RequestContext) -> list[list[list[Cell]]]:
         """All groups, page by page; more pages than one are read from one point in time."""

@@ -185,8 +185,7 @@ def combined(first: Field, second: Field) -> Field:
         read=one.read if alike and one.read == other.read else "fields",
         indexed=one.indexed and other.indexed,
         columnar=one.columnar and other.columnar,
-        coerced=one.coerced or other.coerced or not alike or one.path != other.path,
-        bits=min(one.bits, other.bits),
+        coerced=one.coerced or other.coerced or not alike or (one.path, one.bits) != (other.path, other.bits),
         millis=one.millis and other.millis,
         ignorable=one.ignorable | other.ignorable,
     )

@@ -167,11 +167,10 @@ def _terms(path: str, values: list[Any]) -> Clause:
 
 
 def _integers(native: EsField, values: tuple[int, ...]) -> Clause:
-    """Terms past the field's width are refused, ranges are not."""
+    """Elasticsearch refuses what the field cannot hold."""
     bound = 1 << (native.bits - 1)
     fitting = [value for value in values if -bound <= value < bound]
-    others = [_span(native, "gte", value, "lte", value) for value in values if not -bound <= value < bound]
-    return _any([_terms(native.path, fitting), *others] if fitting else others)
+    return _terms(native.path, fitting) if fitting else NOTHING
 
 
 def _numbers(path: str, values: list[float]) -> Clause:
@@ -214,6 +213,11 @@ def _span(native: EsField, lower: str | None, low: Any, upper: str | None, high:
                 ends.append((bound[0], _signed_zero(*bound)))
             if upper is not None and (bound := single.below(high, upper == "lte")):
                 ends.append((bound[0], _signed_zero(*bound)))
+        case "integer":
+            least, greatest = -(1 << (native.bits - 1)), (1 << (native.bits - 1)) - 1
+            if (lower is not None and low > greatest) or (upper is not None and high < least):
+                return NOTHING
+            ends = [(op, value) for op, value in ((lower, low), (upper, high)) if op and least <= value <= greatest]
         case _:
             ends = [(op, value) for op, value in ((lower, low), (upper, high)) if op is not None]
     return {"range": {native.path: dict(ends)}} if ends else _presence(native)

@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from time import monotonic
 from typing import Any
 
 import orjson
 
-from libs.context import RequestContext, SourceReport
+from libs.context import RequestContext
 from libs.errors import StoreError
 from libs.result import Batch, Cell, Schema
 from query.backend import Json, NotProven
@@ -64,7 +63,7 @@ class RowsQuery:
 
     async def stream(self, context: RequestContext) -> AsyncGenerator[Batch]:
         """See query.backend.Query."""
-        started, rows = monotonic(), 0
+        rows = 0
         await check_ignored(self.source, self.asked, context)
         pages = self._walk(context) if self._paged else self._one(context)
         async with aclosing(pages):
@@ -73,10 +72,6 @@ class RowsQuery:
                 if rows > context.limits.rows_fetched:
                     raise too_many(self.source, context)
                 yield batch
-        took = (monotonic() - started) * 1000
-        context.sources.append(
-            SourceReport(self.source.client.name, took, rows, "partial" if context.partial else "ok")
-        )
 
     @cached_property
     def _encoded(self) -> bytes:

@@ -62,6 +62,7 @@ def sort_of(order: Sequence[Order], scan: Scan) -> tuple[list[Clause], tuple[int
         keys.append(_sort_key(native.path, key.descending, unmapped))
         if native.kind in ("integer", "date_nanos"):
             keys.append(_sort_key(native.path, not key.descending, unmapped))
+            keys[-1][native.path]["mode"] = "max" if key.descending else "min"
     return keys, tuple(floats)
 
 

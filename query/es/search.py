@@ -76,8 +76,7 @@ def raise_partial(client: EsClient, shards: Any, context: RequestContext) -> Non
     reason = str(failures[0].get("reason", {}).get("reason", "it ran out of time"))[:300]
     if not context.partial_allowed:
         raise client.partial(reason)
-    context.partial = True
-    context.warn("STORE_PARTIAL", f"Some shards did not answer: {reason}.", client.name)
+    context.mark_partial(client.name, f"Some shards did not answer: {reason}.")
 
 
 async def open_point(source: EsSource, asked: Asked, context: RequestContext) -> dict[str, str]:
