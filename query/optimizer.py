@@ -10,32 +10,36 @@ from collections.abc import Callable, Mapping
 from query.backend import Capabilities, Part, Pushdown, Verdict
 from query.expr import Predicate
 from query.plan import Plan, Scan
+from query.rules.attempts import lifted
 from query.rules.columns import drop_projects, prune_columns
-from query.rules.filters import push_filter, simplify_filters
-from query.rules.groups import lift_attempts, push_group
+from query.rules.filters import push_filter, simplify_filter
+from query.rules.groups import push_group
 from query.rules.order import push_order_limit, sink_order
+from query.rules.rewrite import bottom_up
 
 Rule = Callable[[Plan, Mapping[str, Capabilities]], Plan]
 
-RULES: tuple[Rule, ...] = (
-    simplify_filters,
-    sink_order,
-    push_filter,
-    push_group,
-    lift_attempts,
-    sink_order,
-    push_order_limit,
-    lift_attempts,
-    prune_columns,
-    drop_projects,
-)
+# At each node, inputs first: a node is handed over with its inputs already as they will be.
+STEPS: tuple[Rule, ...] = (simplify_filter, sink_order, push_filter, push_group)
+# On whole plans.
+RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects)
 
 
 def optimize(plan: Plan, capabilities: Mapping[str, Capabilities], exact: bool = False) -> Plan:
-    """The plan with all rules applied once, in order. `capabilities` by instance; with `exact`, what a store answers
+    """The plan after STEPS and RULES, once each, in order. `capabilities` by instance; with `exact`, what a store answers
     approximately is not asked of it. Pure; only for bound plans."""
     if exact:
         capabilities = {name: ExactOnly(able) for name, able in capabilities.items()}
+
+    def steps(node: Plan) -> Plan:
+        both = lifted(node, steps)
+        if both is not None:
+            return both
+        for step in STEPS:
+            node = step(node, capabilities)
+        return node
+
+    plan = bottom_up(plan, steps)
     for rule in RULES:
         plan = rule(plan, capabilities)
     return plan

@@ -27,7 +27,7 @@ from query.catalog import Field, Kind, SourceRef, Table
 from query.explain import check_cost, explain
 from query.expr import FALSE, TRUE, And, Binary, Compare, Name, Not, Number, Or, Predicate
 from query.factory import QueryFactory
-from query.optimizer import RULES, optimize
+from query.optimizer import optimize
 from query.plan import (
     Aggregate,
     Aggregation,
@@ -255,12 +255,11 @@ def test_columns_are_what_somebody_behind_needs() -> None:
 
 
 def test_rules_are_pure_and_change_nothing_twice() -> None:
-    plan = Project(Limit(Sort(Filter(SCAN, And((A, H))), ORDER), 5), (Output("h"),))
+    plan = Project(Limit(Sort(Filter(SCAN, And((A, B, H))), ORDER), 5), (Output("h"),))
     able = {"s": Able()}
     once = optimize(plan, able)
     assert optimize(plan, able) == once
     assert optimize(once, able) == once
-    assert len(set(RULES)) < len(RULES) + 1
 
 
 @cache

@@ -8,18 +8,13 @@ from dataclasses import dataclass, replace
 from query.backend import Capabilities, Pushdown
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
 from query.plan import Filter, Merge, Plan, Scan
-from query.rules.rewrite import bottom_up
 
 
-def simplify_filters(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+def simplify_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
     """Folds what is true or false whatever the row, and joins filters that follow one another."""
-    return bottom_up(plan, _simplify)
-
-
-def _simplify(plan: Plan) -> Plan:
-    if not isinstance(plan, Filter):
-        return plan
-    where, child = simple(plan.where), plan.input
+    if not isinstance(node, Filter):
+        return node
+    where, child = simple(node.where), node.input
     if isinstance(child, Filter):
         where, child = simple(And((child.where, where))), child.input
     return child if where == TRUE else Filter(child, where)
@@ -52,27 +47,24 @@ def _joined(kind: type[And | Or], parts: list[Predicate]) -> Predicate:
     return different[0] if len(different) == 1 else kind(different)
 
 
-def push_filter(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
-    """Moves conjuncts into scans. EXACT ones leave the filter, of INEXACT ones a superset is fetched and they stay."""
-
-    def step(node: Plan) -> Plan:
-        match node:
-            case Filter(Scan(group=None, order=(), limit=None) as scan, where):
-                return _push(scan, where, capabilities[scan.source.instance])
-            case Filter(Merge() as merge, where):
-                return _into_parts(merge, where, capabilities)
-            case _:
-                return node
-
-    return bottom_up(plan, step)
+def push_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """Moves conjuncts into the scan. EXACT ones leave the filter, of INEXACT ones a superset is fetched and they stay."""
+    match node:
+        case Filter(Scan(group=None, order=(), limit=None) as scan, where):
+            return _push(scan, where, capabilities[scan.source.instance])
+        case Filter(Merge() as merge, where):
+            return _into_parts(merge, where, capabilities)
+        case _:
+            return node
 
 
 def _push(scan: Scan, where: Predicate, able: Capabilities) -> Plan:
     rest: list[Predicate] = []
     for conjunct in conjuncts(where):
         found = share(conjunct, scan, able)
-        if found.pushed is not None:
-            scan = replace(scan, where=conjunction((*conjuncts(scan.where), found.pushed)))
+        held = conjuncts(scan.where)
+        if found.pushed is not None and found.pushed not in held:
+            scan = replace(scan, where=conjunction((*held, found.pushed)))
         if not found.exact:
             rest.append(conjunct)
     remaining = conjunction(tuple(rest))

@@ -8,22 +8,19 @@ from dataclasses import replace
 
 from query.backend import Capabilities, Ordering, Pushdown
 from query.plan import Attempt, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
-from query.rules.rewrite import bottom_up, with_inputs
+from query.rules.attempts import lifted
+from query.rules.rewrite import with_inputs
 
 
-def sink_order(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
+def sink_order(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
     """Orders and limits before it computes, where the order needs nothing computed; joins limits."""
-    return bottom_up(plan, _sink)
-
-
-def _sink(node: Plan) -> Plan:
     match node:
         case Limit(Limit(child, inner), outer):
             return Limit(child, min(inner, outer))
         case Limit(Project(child, outputs), count):
-            return Project(_sink(Limit(child, count)), outputs)
+            return Project(sink_order(Limit(child, count), capabilities), outputs)
         case Sort(Project(child, outputs), order) if _plain(order, outputs):
-            return Project(_sink(Sort(child, order)), outputs)
+            return Project(sink_order(Sort(child, order), capabilities), outputs)
         case _:
             return node
 
@@ -48,7 +45,8 @@ def push_order_limit(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Pl
         case Limit(Merge() as merge, count):
             return Limit(_of_parts(merge, lambda part: Limit(part, count), capabilities), count)
         case _:
-            return with_inputs(plan, lambda child: push_order_limit(child, capabilities))
+            node = with_inputs(plan, lambda child: push_order_limit(child, capabilities))
+            return lifted(node, lambda way: way) or node
 
 
 def _absorb(plan: Plan, scan: Scan, ordering: Ordering, capabilities: Mapping[str, Capabilities]) -> Plan:
