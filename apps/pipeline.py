@@ -78,8 +78,7 @@ async def run(question: Question, services: Services, context: RequestContext) -
         return await pull(prepared, context), prepared
     except CatalogStale:
         services.factory.backend(question.source.instance).forget(question.source)
-        context.sources.clear()
-        context.warnings.clear()
+        context.begin_anew()
     prepared = await prepare(question, services, context)
     try:
         return await pull(prepared, context), prepared

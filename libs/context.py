@@ -67,7 +67,7 @@ class RequestContext:
     warnings: list[Notice] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    partial: bool = False
+    partial_sources: set[str] = field(default_factory=set)
     timings: dict[str, float] = field(default_factory=dict)
 
     def remaining(self, source: str | None = None) -> float:
@@ -77,6 +77,21 @@ class RequestContext:
             where = f" of {source!r}" if source else ""
             raise DeadlineError(f"The deadline passed before the answer{where} was there.", source=source)
         return left
+
+    @property
+    def partial(self) -> bool:
+        """Whether any source answered in part."""
+        return bool(self.partial_sources)
+
+    def mark_partial(self, source: str, why: str) -> None:
+        """Flags the answer and the source's row of `sources` as partial; the warning says why."""
+        self.partial_sources.add(source)
+        self.warn("STORE_PARTIAL", why, source)
+
+    def begin_anew(self) -> None:
+        """Drops what was noticed of an answer that is not given."""
+        for noticed in (self.warnings, self.sources, self.notes, self.partial_sources):
+            noticed.clear()
 
     def warn(self, code: str, message: str, source: str | None = None) -> None:
         """Adds a warning to the answer, once."""

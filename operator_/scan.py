@@ -10,11 +10,12 @@ from libs.context import RequestContext, SourceReport
 from libs.errors import CostError, DeadlineError, StoreError
 from libs.result import Batch, Schema
 from operator_.base import close
-from query.backend import CatalogStale, NotProven, Query
+from query.backend import Query
 
 
 class ScanOperator:
-    """Pulls a query: reports its source, the time it was waited for and its rows, and holds the limit of rows fetched.
+    """Pulls a query: reports its source (the time it was waited for, its rows, whether it answered in part), and holds the
+    limit of rows fetched.
 
     Raises what the query raises, CostError past `limits.rows_fetched` of all sources together, DeadlineError."""
 
@@ -40,15 +41,13 @@ class ScanOperator:
                 finally:
                     waited += time.monotonic() - begun
                     report.took_ms = max(report.took_ms, round(waited * 1000, 3))
+                if self.source in context.partial_sources:
+                    report.status = "partial"
                 if batch is None:
                     return
                 report.rows += batch.length
                 _check_rows(context)
                 yield batch
-        except (NotProven, CatalogStale):
-            if not report.rows:
-                context.sources.remove(report)
-            raise
         except StoreError as error:
             report.status = error.code.name
             raise

@@ -88,8 +88,7 @@ def whole(result: Json, source: str, context: RequestContext) -> None:
     message = f"{source!r} cut its answer short (a limit of rows of its own)."
     if not context.partial_allowed:
         raise StoreError(message, code="STORE_PARTIAL", source=source)
-    context.partial = True
-    context.warn("STORE_PARTIAL", message, source)
+    context.mark_partial(source, message)
 
 
 def _loaded(body: bytes, source: str) -> dict[str, Json]:
