@@ -1,9 +1,4 @@
-"""Points as line protocol. Pure.
-
-Names hold no control character; what would be read as structure is escaped. A backslash before a comma, a space, an equals
-sign or the end has no escaped form (InfluxDB finds the ends of lines and of names by different rules), so it is refused;
-so is one before a double quote in a measurement or a field, where InfluxDB drops it.
-"""
+"""Points as line protocol. Pure."""
 
 from __future__ import annotations
 
@@ -18,39 +13,19 @@ import orjson
 
 from libs.errors import Issue, RequestError
 from query.backend import Point
-from query.influx.quote import NAME_BYTES
+from query.influx.line_names import Refused, key_text, series_text
 from query.influx.table import MAX_TIME, MIN_TIME, TIME
 
 MAX_ISSUES = 100
 BATCH_POINTS = 5_000
 NO_TYPES: Mapping[str, str] = MappingProxyType({})
-MAX_SERIES_BYTES = 60_000
 _MAX_CACHED = 100_000
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_TAG_CONTROL = re.compile("[\n\ud800-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
-_LOST_BACKSLASH = re.compile(r"\\(?:[ ,=]|\Z)")
-_DROPPED_BACKSLASH = re.compile(r'\\"')
-_IN_MEASUREMENT = re.compile(r"[, ]")
-_IN_KEY = re.compile(r"[,= ]")
-_ESCAPED = r"\\\g<0>"
 _NATIVE = {bool: "boolean", int: "integer", float: "float", str: "string"}
 _NUMBERS = frozenset({"integer", "float", "unsigned"})
 _ENDS = {"integer": "i", "unsigned": "u"}
 _EXACT = 2**53
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-
-
-class _Refused(Exception):
-    """`code`, what is wrong, and below the point the pointer to it."""
-
-    def __init__(self, message: str, *path: str, code: str = "VALUE_INVALID", hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message, self.path, self.code, self.hint = message, path, code, hint
-
-    def at(self, position: int) -> Issue:
-        path = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in (str(position), *self.path))
-        return Issue(self.code, self.message, path, self.hint)
 
 
 class _Widened(Exception):
@@ -61,9 +36,9 @@ class _Widened(Exception):
         self.name = name
 
 
-def _conflict(name: str, native: str, wanted: str) -> _Refused:
+def _conflict(name: str, native: str, wanted: str) -> Refused:
     message = f"The field {name!r} holds {wanted} values; this one is {native} and does not fit."
-    return _Refused(message, "fields", name, code="FIELD_TYPE_CONFLICT")
+    return Refused(message, "fields", name, code="FIELD_TYPE_CONFLICT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +112,7 @@ class Encoder:
                     templates.append(self._head(point) + shape.template)
                 values += found
                 values.append(self._time(point))
-            except _Refused as refused:
+            except Refused as refused:
                 if len(issues) < MAX_ISSUES:
                     issues.append(refused.at(position))
         if issues:
@@ -155,7 +130,7 @@ class Encoder:
         key = (point.measurement, tuple(point.tags.items()))
         head = self._series.get(key)
         if head is None:
-            head = _series(point.measurement, point.tags).replace("%", "%%")
+            head = series_text(point.measurement, point.tags).replace("%", "%%")
             if len(self._series) < _MAX_CACHED:
                 self._series[key] = head
         return head
@@ -166,7 +141,7 @@ class Encoder:
             return self._now
         if not MIN_TIME <= time <= MAX_TIME:
             hint = "1677-09-21T00:12:43.145224194Z to 2262-04-11T23:47:16.854775806Z"
-            raise _Refused("The time is outside of what the store holds.", TIME, hint=hint)
+            raise Refused("The time is outside of what the store holds.", TIME, hint=hint)
         return time
 
     def _shape(self, fields: Mapping[str, object], values: Sequence[object]) -> _Shape:
@@ -178,15 +153,15 @@ class Encoder:
 
     def _new_shape(self, names: tuple[str, ...], kinds: tuple[type, ...]) -> _Shape:
         if not names:
-            raise _Refused("A point needs at least one field.", "fields")
+            raise Refused("A point needs at least one field.", "fields")
         keys: list[str] = []
         ends: list[str] = []
         turned: list[tuple[int, str]] = []
         for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
             native = _NATIVE.get(kind)
             if native is None:
-                raise _Refused("A field holds true, false, a number or a text.", "fields", name)
-            keys.append(_key(name, "fields").replace("%", "%%") + "=")
+                raise Refused("A field holds true, false, a number or a text.", "fields", name)
+            keys.append(key_text(name, "fields").replace("%", "%%") + "=")
             wanted = self._types.setdefault(name, native)
             if wanted != native:
                 self._check_turn(name, native, wanted)
@@ -233,7 +208,7 @@ def _turned(name: str, value: int | float, wanted: str) -> int | float:
 
 def _text(value: str, name: str) -> str:
     if _HALF.search(value):
-        raise _Refused("The text holds half a character.", "fields", name)
+        raise Refused("The text holds half a character.", "fields", name)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
 
@@ -243,66 +218,11 @@ def _unfit(points: Sequence[Point], places: Sequence[int]) -> Iterator[Issue]:
     for position, point in zip(places, points, strict=True):
         for name, value in point.fields.items():
             if isinstance(value, float) and not math.isfinite(value):
-                yield _Refused("NaN and infinities cannot be stored.", "fields", name).at(position)
+                yield Refused("NaN and infinities cannot be stored.", "fields", name).at(position)
             elif isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
-                yield _Refused("The integer does not fit into 64 bits.", "fields", name).at(position)
+                yield Refused("The integer does not fit into 64 bits.", "fields", name).at(position)
 
 
 def encode(points: Sequence[Point], now_ns: int, types: Mapping[str, str] = NO_TYPES) -> bytes:
     """The points as line protocol."""
     return b"\n".join(Encoder(types, now_ns).encode(points))
-
-
-def measurement_text(name: str) -> str:
-    """The measurement as a line begins with it. Raises RequestError (NAME_INVALID) when no line can."""
-    try:
-        return _measurement(name)
-    except _Refused as refused:
-        raise RequestError(refused.message, code=refused.code, pointer="path/measurement", hint=refused.hint) from None
-
-
-def _measurement(name: str) -> str:
-    _check(name, "measurement")
-    if name.startswith("#"):
-        raise _Refused("A measurement that is written to cannot begin with #.", "measurement", code="NAME_INVALID")
-    return _IN_MEASUREMENT.sub(_ESCAPED, name)
-
-
-def _series(measurement: str, tags: Mapping[str, str]) -> str:
-    text = _measurement(measurement)
-    for name, value in sorted(tags.items()):
-        key = _key(name, "tags")
-        if value == "":
-            continue
-        if _TAG_CONTROL.search(value):
-            raise _Refused("A tag's value cannot hold a line break or half a character.", "tags", name)
-        if _LOST_BACKSLASH.search(value):
-            hint = "Not before a comma, a space, an equals sign or the end."
-            raise _Refused("A tag's value holds a backslash that cannot be written there.", "tags", name, hint=hint)
-        text += f",{key}=" + _IN_KEY.sub(_ESCAPED, value)
-    if len(text.encode()) > MAX_SERIES_BYTES:
-        raise _Refused(f"The tags are longer than {MAX_SERIES_BYTES} bytes in all.", "tags")
-    return text
-
-
-def _key(name: str, where: str) -> str:
-    if name == TIME:
-        raise _Refused("No tag and no field can be called time.", where, name, code="NAME_INVALID")
-    _check(name, where, name)
-    return _IN_KEY.sub(_ESCAPED, name)
-
-
-def _check(name: str, *path: str) -> None:
-    wrong = None
-    if not name:
-        wrong = "is empty"
-    elif _CONTROL.search(name):
-        wrong = "holds a control character"
-    elif _LOST_BACKSLASH.search(name):
-        wrong = "holds a backslash before a comma, a space, an equals sign or its end"
-    elif path[0] != "tags" and _DROPPED_BACKSLASH.search(name):
-        wrong = "holds a backslash before a double quote"
-    elif len(name.encode()) > NAME_BYTES:
-        wrong = f"is longer than {NAME_BYTES} bytes"
-    if wrong:
-        raise _Refused(f"The name {wrong}.", *path, code="NAME_INVALID")

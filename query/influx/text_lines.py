@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from libs.errors import RequestError
-from query.influx.line_protocol import measurement_text
+from query.influx.line_names import measurement_text
 from query.influx.table import MAX_TIME, MIN_TIME
 
 BATCH_BYTES = 512 * 1024
