@@ -95,7 +95,12 @@ def _times(low: int, high: int | None) -> str:
 
 
 def _range(low: int, high: int) -> str:
-    return _char(low) if low == high else f"{_char(low)}-{_char(high)}"
+    if low == high:
+        return _char(low)
+    # Lucene 10 (Elasticsearch 9) takes an escaped start of a range for three characters.
+    if chr(low) in "\\[]^-":
+        return _char(low) + _range(low + 1, high)
+    return f"{chr(low)}-{_char(high)}"
 
 
 def _char(code: int) -> str:
