@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from query.backend import Capabilities, Part, Pushdown, Verdict
 from query.expr import Predicate
-from query.plan import Plan, Scan
+from query.plan import Aggregate, Filter, Limit, Plan, Scan, Sort
 from query.rules.attempts import lifted
 from query.rules.columns import drop_projects, prune_columns
 from query.rules.filters import push_filter, simplify_filter
@@ -19,8 +19,13 @@ from query.rules.rewrite import bottom_up
 
 Rule = Callable[[Plan, Mapping[str, Capabilities]], Plan]
 
-# At each node, inputs first: a node is handed over with its inputs already as they will be.
-STEPS: tuple[Rule, ...] = (simplify_filter, sink_order, push_filter, push_group)
+# By a node's type, inputs first: a node is handed over with its inputs already as they will be.
+STEPS: dict[type, tuple[Rule, ...]] = {
+    Filter: (simplify_filter, push_filter),
+    Aggregate: (push_group,),
+    Sort: (sink_order,),
+    Limit: (sink_order,),
+}
 # On whole plans.
 RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects)
 
@@ -35,7 +40,7 @@ def optimize(plan: Plan, capabilities: Mapping[str, Capabilities], exact: bool =
         both = lifted(node, steps)
         if both is not None:
             return both
-        for step in STEPS:
+        for step in STEPS.get(type(node), ()):
             node = step(node, capabilities)
         return node
 

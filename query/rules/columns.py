@@ -8,7 +8,7 @@ from dataclasses import replace
 from query.backend import Capabilities
 from query.expr import leaves, names
 from query.plan import Aggregate, Attempt, Fill, Filter, Grouping, Merge, Output, Plan, Project, Scan, Sort
-from query.rules.rewrite import bottom_up, output_names, picks, with_inputs
+from query.rules.rewrite import absorbing, bottom_up, output_names, picks, with_inputs
 
 
 def prune_columns(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -25,7 +25,7 @@ def _exactly(plan: Plan, needed: tuple[str, ...]) -> Plan:
 def _pruned(plan: Plan, needed: tuple[str, ...]) -> Plan:
     match plan:
         case Scan(group=None):
-            return plan if plan.columns == needed else replace(plan, columns=needed)
+            return plan if plan.columns == needed else absorbing(plan, columns=needed)
         case Scan():
             return plan
         case Merge() | Attempt():

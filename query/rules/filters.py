@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from query.backend import Capabilities, Pushdown
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
 from query.plan import Filter, Merge, Plan, Scan
+from query.rules.rewrite import absorbing
 
 
 def simplify_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -64,7 +65,7 @@ def _push(scan: Scan, where: Predicate, able: Capabilities) -> Plan:
         found = share(conjunct, scan, able)
         held = conjuncts(scan.where)
         if found.pushed is not None and found.pushed not in held:
-            scan = replace(scan, where=conjunction((*held, found.pushed)))
+            scan = absorbing(scan, where=conjunction((*held, found.pushed)))
         if not found.exact:
             rest.append(conjunct)
     remaining = conjunction(tuple(rest))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from query.backend import Capabilities, Pushdown
 from query.plan import Aggregate, Attempt, Plan, Scan
+from query.rules.rewrite import absorbing
 
 
 def push_group(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -17,7 +17,7 @@ def push_group(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
             verdict = capabilities[scan.source.instance].pushdown(group, scan)
             if verdict.level is not Pushdown.EXACT:
                 return node
-            pushed = replace(scan, columns=(), group=group)
+            pushed = absorbing(scan, columns=(), group=group)
             return Attempt(pushed, node, verdict.reason) if verdict.checked else pushed
         case _:
             return node

@@ -4,12 +4,11 @@ since only a scan without any stands right below it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from query.backend import Capabilities, Ordering, Pushdown
 from query.plan import Attempt, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
 from query.rules.attempts import lifted
-from query.rules.rewrite import with_inputs
+from query.rules.rewrite import absorbing, with_inputs
 
 
 def sink_order(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -55,7 +54,7 @@ def _absorb(plan: Plan, scan: Scan, ordering: Ordering, capabilities: Mapping[st
     verdict = capabilities[scan.source.instance].pushdown(ordering, scan)
     if verdict.level is not Pushdown.EXACT:
         return plan
-    pushed = replace(scan, order=ordering.order, limit=ordering.limit)
+    pushed = absorbing(scan, order=ordering.order, limit=ordering.limit)
     return Attempt(pushed, plan, verdict.reason) if verdict.checked else pushed
 
 

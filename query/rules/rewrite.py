@@ -6,7 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from query.plan import Aggregate, Attempt, Fill, Filter, Limit, Merge, Output, Plan, Project, Scan, Sort
+from query.expr import Predicate
+from query.plan import (
+    Aggregate,
+    Attempt,
+    Fill,
+    Filter,
+    Grouping,
+    Limit,
+    Merge,
+    Order,
+    Output,
+    Plan,
+    Project,
+    Scan,
+    Sort,
+)
 
 Step = Callable[[Plan], Plan]
 
@@ -53,6 +68,27 @@ def _over(plan: Filter | Aggregate | Fill | Project | Sort | Limit, child: Plan)
 
 def _same(left: tuple[Plan, ...], right: tuple[Plan, ...]) -> bool:
     return all(a is b for a, b in zip(left, right, strict=True))
+
+
+def absorbing(
+    scan: Scan,
+    columns: tuple[str, ...] | None = None,
+    where: Predicate | None = None,
+    group: Grouping | None = None,
+    order: tuple[Order, ...] = (),
+    limit: int | None = None,
+) -> Scan:
+    """The scan with what is given in the place of what it had; the rest as it was."""
+    return Scan(
+        scan.source,
+        scan.columns if columns is None else columns,
+        where or scan.where,
+        group or scan.group,
+        order or scan.order,
+        scan.limit if limit is None else limit,
+        scan.bounds,
+        scan.table,
+    )
 
 
 def output_names(plan: Plan) -> tuple[str, ...]:
