@@ -139,7 +139,6 @@ def test_what_a_store_cannot_compose_is_not_pushed() -> None:
         (Not(Not(A)), A),
         (Not(TRUE), FALSE),
         (Not(And((A, FALSE))), TRUE),
-        (And((A, A)), A),
     ],
 )
 def test_simple(before: Predicate, after: Predicate) -> None:

@@ -44,8 +44,7 @@ def _members(predicate: Predicate, kind: type[And | Or]) -> tuple[Predicate, ...
 
 
 def _joined(kind: type[And | Or], parts: list[Predicate]) -> Predicate:
-    different = tuple(dict.fromkeys(parts))
-    return different[0] if len(different) == 1 else kind(different)
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
 def push_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
