@@ -1,83 +1,144 @@
 """Bodies of documents to write: one object, a JSON array, or NDJSON, as query.backend.Document each.
 
-Each document stays the bytes that were sent, so that the store keeps what was sent; only a document that carries `_id` is
-written anew, without it.
+Each document stays the text that was sent, so that the store keeps what was sent; only where an `_id` stands behind other
+members it is written anew, without it.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import orjson
 
-from libs.errors import Issue, RequestError
+from libs.errors import RequestError
+from libs.issues import Issues
+from parser.decode import decode, find_duplicates
 from query.backend import Document
 
+MAX_ISSUES = 20
 _MAX_ID_BYTES = 512  # Elasticsearch's own limit
-_MAX_ISSUES = 20
+_LEADING_ID = re.compile(rb'\{\s*"_id"\s*:\s*"(?:[^"\\]|\\.)*+"\s*(?:,|(?=\}))', re.DOTALL)
+_BLANKS = re.compile(r"[ \t\r\n]*+")
+_SHAPE = 'like {"host": "web-1"}'
 
 
 def parse_document(body: bytes) -> Document:
-    """The one document of a body. Raises RequestError (JSON_INVALID, VALUE_INVALID)."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"The body is not JSON: {error}.", code="JSON_INVALID", pointer="") from error
-    issues: list[Issue] = []
-    document = _document(value, body.strip(), "", issues)
-    if document is None:
-        raise RequestError.of(issues)
+    """The one document of a body. Raises RequestError (JSON_INVALID, TOO_DEEP, DUPLICATE_KEY, VALUE_INVALID)."""
+    issues = Issues()
+    document = _document(decode(body), body.strip(), "", issues)
+    issues.raise_any()
+    assert document is not None
     return document
 
 
 def parse_array(body: bytes) -> list[Document]:
     """The documents of a JSON array. All issues at once (the first twenty)."""
-    try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"The body is not JSON: {error}.", code="JSON_INVALID", pointer="") from error
+    values = decode(body)
     if not isinstance(values, list):
         hint = "send an array of objects, or NDJSON as application/x-ndjson"
         raise RequestError("The body is not an array.", code="BODY_INVALID", pointer="", hint=hint)
-    issues: list[Issue] = []
-    found = [_document(value, orjson.dumps(value), f"/{at}", issues) for at, value in enumerate(values)]
-    return _all_or_raise(found, issues)
+    issues = Issues()
+    found: list[Document] = []
+    for at, (value, raw) in enumerate(zip(values, _elements(body, values), strict=True)):
+        _gather(_document(value, raw, f"/{at}", issues), found)
+        if len(issues.found) >= MAX_ISSUES:
+            break
+    return _all(found, issues)
 
 
 def parse_ndjson(body: bytes) -> list[Document]:
     """The documents of NDJSON: one object a line, empty lines ignored. Pointers count the documents, from 0."""
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    issues: list[Issue] = []
-    found: list[Document | None] = []
-    for at, line in enumerate(lines):
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            issues.append(Issue("JSON_INVALID", f"line {at + 1} is not JSON: {error}", f"/{at}", "one object a line"))
+    issues = Issues()
+    found: list[Document] = []
+    at = 0
+    for line in body.split(b"\n"):
+        raw = line.strip()
+        if not raw:
             continue
-        found.append(_document(value, line.strip(), f"/{at}", issues))
-    return _all_or_raise(found, issues)
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            message = f"document {at + 1} is not JSON: {error.msg} (column {error.colno})"
+            issues.add("JSON_INVALID", message, f"/{at}", "one object a line")
+        else:
+            _gather(_document(value, raw, f"/{at}", issues), found)
+        if len(issues.found) >= MAX_ISSUES:
+            break
+        at += 1
+    return _all(found, issues)
 
 
-def _all_or_raise(found: list[Document | None], issues: list[Issue]) -> list[Document]:
-    if issues:
-        raise RequestError.of(issues[:_MAX_ISSUES])
+def _gather(document: Document | None, found: list[Document]) -> None:
+    if document is not None:
+        found.append(document)
+
+
+def _all(found: list[Document], issues: Issues) -> list[Document]:
+    issues.raise_any()
     if not found:
         raise RequestError(
             "There is no document in the body.", code="BODY_INVALID", pointer="", hint="send one or more"
         )
-    return [document for document in found if document is not None]
+    return found
 
 
-def _document(value: Any, raw: bytes, at: str, issues: list[Issue]) -> Document | None:
+def _elements(body: bytes, values: list[Any]) -> list[bytes]:
+    """The text of each element of an array; the array was decoded before, so it is right."""
+    try:
+        compact = [orjson.dumps(value) for value in values]
+    except orjson.JSONEncodeError:
+        # It writes less deeply than it reads.
+        compact = []
+    if sum(map(len, compact)) + len(compact) + 1 == len(body) and b"".join((b"[", b",".join(compact), b"]")) == body:
+        return compact
+    text = body.decode()
+    scan = json.JSONDecoder().raw_decode
+    found: list[bytes] = []
+    at = _behind_blanks(text, text.index("[") + 1)
+    for _ in values:
+        try:
+            _value, end = scan(text, at)
+        except (RecursionError, ValueError):
+            # Deeper, or with longer numbers, than the standard library reads.
+            message = f"Document {len(found)} is nested too deeply, or holds a number that is too long."
+            raise RequestError(message, code="TOO_DEEP", pointer=f"/{len(found)}", hint="nest it less") from None
+        found.append(text[at:end].encode())
+        at = _behind_blanks(text, _behind_blanks(text, end) + 1)
+    return found
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    match = _BLANKS.match(text, at)
+    return at if match is None else match.end()
+
+
+def _document(value: Any, raw: bytes, at: str, issues: Issues) -> Document | None:
     if not isinstance(value, dict):
-        issues.append(Issue("VALUE_INVALID", "a document is an object", at, 'like {"host": "web-1"}'))
+        issues.add("VALUE_INVALID", "a document is an object", at, _SHAPE)
         return None
     if "_id" not in value:
         return Document(raw)
-    identity = value.pop("_id")
+    identity = value["_id"]
     if not isinstance(identity, str) or not identity or len(identity.encode()) > _MAX_ID_BYTES:
         hint = f"a string of 1 to {_MAX_ID_BYTES} bytes"
-        issues.append(Issue("VALUE_INVALID", "this cannot be a document's id", f"{at}/_id", hint))
+        issues.add("VALUE_INVALID", "this cannot be a document's id", f"{at}/_id", hint)
         return None
-    return Document(orjson.dumps(value), identity)
+    leading = _LEADING_ID.match(raw)
+    if leading is not None:
+        return Document(b"{" + raw[leading.end() :], identity)
+    return Document(_without_id(raw, at, issues), identity)
+
+
+def _without_id(raw: bytes, at: str, issues: Issues) -> bytes:
+    """The document's text anew; its integers stay exact, and a member that stands twice is a fault."""
+    repeated = Issues()
+    find_duplicates(raw, repeated)
+    for issue in repeated.found:
+        issues.add(issue.code, issue.message, at + issue.pointer, issue.hint)
+    if repeated.found:
+        return b""
+    value = json.loads(raw)
+    del value["_id"]
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
