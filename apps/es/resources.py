@@ -119,7 +119,7 @@ class Index(DocumentResource):
     )
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.fails("VALUE_INVALID")
-    @namespace.fails("CONFLICT")
+    @namespace.fails("ALREADY_EXISTS")
     async def put(self, request: Request, index: str, query: WriteQuery) -> Any:
         document = parse_document(request.body)
         return await self.store.insert(index, document, query.refresh, self.instance.services.new_context())

@@ -147,7 +147,7 @@ class EmbeddedDocuments(EmbeddedBackend):
             return {"_index": index} | {name: entry[name] for name in ("_id", "_version", "result")}
         reason = entry["error"]["reason"]
         if entry["status"] == 409:
-            raise ConflictError(reason, code="CONFLICT", source=self.name, hint="send another _id, or none")
+            raise ConflictError(reason, source=self.name, hint="send another _id, or none")
         raise RequestError(reason, code="VALUE_INVALID", pointer="", source=self.name)
 
     async def bulk(
