@@ -10,8 +10,10 @@ import structlog
 from sanic import HTTPResponse, Request, Sanic, exceptions
 
 from libs.context import request_id_var
-from libs.errors import HostMonitorError, NotFoundError, RequestError, StoreError, UnavailableError
+from libs.error_codes import CODES
+from libs.errors import HostMonitorError, Issue, NotFoundError, RequestError, StoreError, UnavailableError
 from libs.observe import METRICS
+from middlewares.refused_body import discard
 
 PROBLEM_JSON = "application/problem+json"
 _log = structlog.get_logger("errors")
@@ -44,6 +46,8 @@ async def handle(request: Request, exception: Exception) -> HTTPResponse:
     METRICS.error(error.code.name)
     if error.status >= 500 and not isinstance(exception, HostMonitorError):
         _log.error("request failed", exc_info=exception, path=request.path, method=request.method)
+    if 400 <= error.status < 500 and error.code.name != "CLIENT_TIMEOUT":
+        await discard(request)
     return respond(error)
 
 
@@ -89,8 +93,13 @@ def problem(error: HostMonitorError) -> dict[str, Any]:
         "code": code.name,
         "message": error.message,
         "errors": [
-            {"pointer": issue.pointer, "code": issue.code, "message": issue.message, "hint": issue.hint}
-            for issue in error.issues
+            {
+                "pointer": issue.pointer,
+                "code": issue.code,
+                "message": issue.message,
+                "hint": issue.hint or CODES[issue.code].remedy,
+            }
+            for issue in _issues(error)
         ],
         "data": None,
         "request_id": request_id_var.get(),
@@ -101,6 +110,13 @@ def problem(error: HostMonitorError) -> dict[str, Any]:
     if error.source is not None:
         body["source"] = error.source
     return body
+
+
+def _issues(error: HostMonitorError) -> tuple[Issue, ...]:
+    """What is wrong with the request; a fault of the caller's is always told as one at least."""
+    if error.issues or error.status >= 500:
+        return error.issues
+    return (Issue(error.code.name, error.message),)
 
 
 def respond(error: HostMonitorError) -> HTTPResponse:

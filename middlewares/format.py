@@ -78,9 +78,7 @@ def rows_json(page: Page, context: RequestContext, shape: Shape) -> list[Any]:
     names = [column.name for column in page.schema]
     rows: list[Any] = []
     for batch in page.batches:
-        columns = [
-            _encoded(column, cells, context) for column, cells in zip(page.schema, batch.columns, strict=True)
-        ]
+        columns = [_encoded(column, cells, context) for column, cells in zip(page.schema, batch.columns, strict=True)]
         if not columns:
             rows.extend([[] if shape == "arrays" else {} for _ in range(batch.length)])
         elif shape == "arrays":

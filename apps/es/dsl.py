@@ -30,7 +30,9 @@ _BOOL = frozenset({"must", "must_not", "should", "filter", "minimum_should_match
 _FORBIDDEN_MEMBERS = frozenset({"script", "_script", "index", "id", "path", "routing", "runtime_mappings", "lookup"})
 MAX_DEPTH = 16
 MAX_CLAUSES = 512
+MAX_SORT_KEYS = 32
 MAX_SIZE = 10_000
+_MAX_ISSUES = 20
 
 
 def check_dsl(body: Any) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def check_dsl(body: Any) -> dict[str, Any]:
     issues: list[Issue] = []
     if not isinstance(body, dict):
         raise RequestError("The body is not an object.", code="BODY_INVALID", pointer="", hint='like {"query": {…}}')
-    for name in body.keys() - _TOP:
+    for name in sorted(body.keys() - _TOP)[:_MAX_ISSUES]:
         issues.append(_refused(name, f"/{name}", _TOP))
     if "query" in body:
         _check_queries(body["query"], issues)
@@ -47,7 +49,7 @@ def check_dsl(body: Any) -> dict[str, Any]:
         _check_number(body.get(name, 0), f"/{name}", issues)
     _check_source(body.get("_source", True), issues)
     if issues:
-        raise RequestError.of(issues[:20])
+        raise RequestError.of(issues[:_MAX_ISSUES])
     return body
 
 
@@ -61,7 +63,7 @@ def _check_queries(query: Any, issues: list[Issue]) -> None:
     """Walks the clauses without recursion, so that no depth can hurt."""
     waiting: list[tuple[Any, str, int]] = [(query, "/query", 1)]
     clauses = 0
-    while waiting and len(issues) < 20:
+    while waiting and len(issues) < _MAX_ISSUES:
         clause, at, depth = waiting.pop()
         clauses += 1
         if depth > MAX_DEPTH or clauses > MAX_CLAUSES:
@@ -88,6 +90,8 @@ def _children(content: Any, at: str, depth: int, issues: list[Issue]) -> list[tu
     found: list[tuple[Any, str, int]] = []
     for name, value in content.items():
         if name not in _BOOL:
+            if len(issues) >= _MAX_ISSUES:
+                break
             issues.append(_refused(name, f"{at}/{name}", _BOOL))
         elif name in ("must", "must_not", "should", "filter"):
             many = value if isinstance(value, list) else [value]
@@ -102,6 +106,8 @@ def _check_leaf(content: Any, at: str, issues: list[Issue]) -> None:
         return
     for name, value in content.items():
         members: list[tuple[str, Any]] = list(value.items()) if isinstance(value, Mapping) else []
+        if len(issues) >= _MAX_ISSUES:
+            return
         for inner, _ in members:
             if inner in _FORBIDDEN_MEMBERS:
                 issues.append(_refused(inner, f"{at}/{name}/{inner}", frozenset({"value"})))
@@ -114,6 +120,9 @@ def _check_leaf(content: Any, at: str, issues: list[Issue]) -> None:
 
 def _check_sort(sort: Any, issues: list[Issue]) -> None:
     many = sort if isinstance(sort, list) else [] if sort is None else [sort]
+    if len(many) > MAX_SORT_KEYS:
+        issues.append(Issue("TOO_MANY_VALUES", f"more than {MAX_SORT_KEYS} sort keys", "/sort", None))
+        return
     for number, item in enumerate(many):
         at = f"/sort/{number}"
         if isinstance(item, str):

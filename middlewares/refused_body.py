@@ -1,0 +1,35 @@
+"""Reads on what is left of a body that was refused.
+
+A connection that is closed while its client still sends is reset, and the client may lose the answer that says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import Any
+
+from sanic import Request
+from sanic.exceptions import SanicException
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_SECONDS = 5.0
+
+
+async def discard(request: Request) -> None:
+    """Drops the rest of the body, within bytes and seconds; past them the connection is closed behind the answer."""
+    stream: Any = request.stream
+    # A client that waits for "100 Continue" has sent none of it, and need not.
+    if stream is None or not stream.request_body or stream.expecting_continue:
+        return
+    stream.request_max_size = inf
+    room = MOST_BYTES
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            async for piece in stream:
+                room -= len(piece)
+                if room < 0:
+                    break
+    except (TimeoutError, SanicException):
+        # Too slow, or garbled: there is nothing to keep the connection for.
+        stream.keep_alive = False
