@@ -43,5 +43,7 @@ async def service(folder: Path, **settings: Any) -> AsyncIterator[Client]:
     """Runs the service with its data under `folder`; settings as keywords of Settings."""
     made = Settings(data_dir=folder / "data", log_dir=folder / "logs", **settings)
     app = create_app(made, name=f"test_{uuid.uuid4().hex}")
+    # Sanic can rewrite its classes for one app in a process alone.
+    app.config.TOUCHUP = False
     async with running(app) as url, aiohttp.ClientSession() as session:
         yield Client(url, session)
