@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 from operator_.attempt import AttemptOperator
 from operator_.base import Operator
-from operator_.engine import Engine
 from operator_.light import LimitOperator, PickOperator
-from operator_.residual import Residual, ResidualOperator
+from operator_.residual import Residual, ResidualEngine, ResidualOperator
 from operator_.scan import ScanOperator
 from query.backend import Query
 from query.plan import Attempt, Limit, Plan, Project, Scan, inputs
 
 
-def build(plan: Plan, queries: Mapping[Scan, Query], engine: Engine) -> Operator:
+def build(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
     """What runs the plan: scans, attempts, and first rows and columns of them as they are; all else by the engine."""
     match plan:
         case Scan():
@@ -42,7 +41,7 @@ def _light(plan: Plan) -> bool:
             return False
 
 
-def _residual(plan: Plan, queries: Mapping[Scan, Query], engine: Engine) -> Operator:
+def _residual(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
     names = {leaf: f"input{at}" for at, leaf in enumerate(dict.fromkeys(_leaves(plan)))}
     operators = {name: build(leaf, queries, engine) for leaf, name in names.items()}
     return ResidualOperator(Residual(plan, names), operators, engine)

@@ -7,19 +7,21 @@ whose temporary tables end with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 
 from libs.context import RequestContext
-from libs.errors import DeadlineError
-from query.sql import translate
+from libs.result import Batch
+from operator_.base import Operator
+from operator_.feed import feed
+from operator_.session import Session
+from query.sql import Statement
 
-T = TypeVar("T")
 BATCH_ROWS = 10_000
 
 _SETTINGS = (
@@ -30,56 +32,6 @@ _SETTINGS = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
-
-
-class Session:
-    """One request's cursor. Calls run in the engine's threads, one at a time, until the request's deadline."""
-
-    def __init__(self, engine: Engine, context: RequestContext) -> None:
-        self._engine, self._context = engine, context
-        self._cursor: duckdb.DuckDBPyConnection | None = None
-
-    async def run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """What `work` answers. Raises DeadlineError (the statement is interrupted then, and when the caller is
-        cancelled), CostError past the engine's memory, RequestError for a number that does not fit."""
-        left = self._context.remaining()
-        job = self._engine.threads.submit(self._work, work)
-        waiter = asyncio.wrap_future(job)
-        waiter.add_done_callback(_look_at)
-        try:
-            return await asyncio.wait_for(asyncio.shield(waiter), left)
-        except TimeoutError:
-            await self._stop(job)
-            raise DeadlineError("The deadline passed while the local engine worked.") from None
-        except asyncio.CancelledError:
-            await self._stop(job)
-            raise
-        except duckdb.Error as error:
-            raise translate(error, memory=self._engine.memory) from error
-
-    def _work(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        if self._cursor is None:
-            self._cursor = self._engine.cursor()
-        return work(self._cursor)
-
-    async def _stop(self, job: Future[T]) -> None:
-        """Ends the work under way and waits until its thread is free. Between two statements an interrupt does nothing,
-        so it is repeated."""
-        while not job.cancel() and not job.done():
-            if self._cursor is not None:
-                self._cursor.interrupt()
-            await asyncio.sleep(0.01)
-
-    async def close(self) -> None:
-        if self._cursor is not None:
-            cursor, self._cursor = self._cursor, None
-            await asyncio.get_running_loop().run_in_executor(self._engine.threads, cursor.close)
-
-
-def _look_at(waiter: asyncio.Future[Any]) -> None:
-    """An interrupted statement's error has been answered already."""
-    if not waiter.cancelled():
-        waiter.exception()
 
 
 class Engine:
@@ -104,6 +56,21 @@ class Engine:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         return self._database.cursor()
 
+    async def run(
+        self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
+    ) -> AsyncIterator[Batch]:
+        """The statement's rows over the inputs, in batches, as they are pulled. Raises what the inputs raise, CostError
+        past the limit of groups or the engine's memory, DeadlineError, RequestError for a number that does not fit."""
+        params = dict(statement.params)
+        if "groups" in params:
+            params["groups"] = context.limits.groups
+        async with self.session(context) as session:
+            await feed(session, inputs, context)
+            rows = await session.run(lambda cursor: _first_rows(cursor, statement.sql, params))
+            while rows:
+                yield Batch(statement.schema, list(zip(*rows, strict=True)), len(rows))
+                rows = await session.run(_next_rows) if len(rows) == BATCH_ROWS else []
+
     @asynccontextmanager
     async def session(self, context: RequestContext) -> AsyncIterator[Session]:
         """A session that ends, temporary tables and all, with the block."""
@@ -117,3 +84,11 @@ class Engine:
         """Waits for the threads, then drops the database."""
         self.threads.shutdown(wait=True, cancel_futures=True)
         self._database.close()
+
+
+def _first_rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    return cursor.execute(sql, params).fetchmany(BATCH_ROWS)
+
+
+def _next_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    return cursor.fetchmany(BATCH_ROWS)

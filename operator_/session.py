@@ -1,0 +1,76 @@
+"""One request's cursor on the local engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import duckdb
+
+from libs.context import RequestContext
+from libs.errors import DeadlineError
+from query.sql import translate
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What sessions are opened on."""
+
+    @property
+    def memory(self) -> str: ...
+    @property
+    def threads(self) -> ThreadPoolExecutor: ...
+    def cursor(self) -> duckdb.DuckDBPyConnection: ...
+
+
+class Session:
+    """One request's cursor. Calls run in the engine's threads, one at a time, until the request's deadline."""
+
+    def __init__(self, engine: Host, context: RequestContext) -> None:
+        self._engine, self._context = engine, context
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+
+    async def run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What `work` answers. Raises DeadlineError (the statement is interrupted then, and when the caller is
+        cancelled), CostError past the engine's memory, RequestError for a number that does not fit."""
+        left = self._context.remaining()
+        job = self._engine.threads.submit(self._work, work)
+        waiter = asyncio.wrap_future(job)
+        waiter.add_done_callback(_look_at)
+        try:
+            return await asyncio.wait_for(asyncio.shield(waiter), left)
+        except TimeoutError:
+            await self._stop(job)
+            raise DeadlineError("The deadline passed while the local engine worked.") from None
+        except asyncio.CancelledError:
+            await self._stop(job)
+            raise
+        except duckdb.Error as error:
+            raise translate(error, memory=self._engine.memory) from error
+
+    def _work(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        if self._cursor is None:
+            self._cursor = self._engine.cursor()
+        return work(self._cursor)
+
+    async def _stop(self, job: Future[T]) -> None:
+        """Ends the work under way and waits until its thread is free. Between two statements an interrupt does nothing,
+        so it is repeated."""
+        while not job.cancel() and not job.done():
+            if self._cursor is not None:
+                self._cursor.interrupt()
+            await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        if self._cursor is not None:
+            cursor, self._cursor = self._cursor, None
+            await asyncio.get_running_loop().run_in_executor(self._engine.threads, cursor.close)
+
+
+def _look_at(waiter: asyncio.Future[Any]) -> None:
+    """An interrupted statement's error has been answered already."""
+    if not waiter.cancelled():
+        waiter.exception()
