@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         elif body is None:
             self._transport.write(head)
         else:
-            self._transport.writelines((head, body))
+            self._transport.write(head + body)
 
     async def ready(self, seconds: float) -> None:
         """Waits for the answer: whole, or its status and headers when it streams."""

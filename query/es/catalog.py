@@ -30,10 +30,11 @@ _FIELDS_A_SEARCH = 200
 
 @dataclass(frozen=True, slots=True)
 class EsTable:
-    """A table's own note: the indices that it covers, and what to name in a request's path."""
+    """A table's own note: the indices that it covers, what to name in a request's path, and what was prepared for it."""
 
     indices: tuple[str, ...]
     target: str
+    prepared: dict[object, object] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)

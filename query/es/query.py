@@ -39,7 +39,12 @@ class RowsQuery:
 
     @cached_property
     def decoder(self) -> RowDecoder:
-        return RowDecoder(self.asked.scan)
+        """Made once for a table and its columns."""
+        prepared, columns = self.asked.table_note.prepared, self.asked.scan.columns
+        decoder = prepared.get(columns)
+        if not isinstance(decoder, RowDecoder):
+            decoder = prepared[columns] = RowDecoder(self.asked.scan)
+        return decoder
 
     @property
     def schema(self) -> Schema:
@@ -63,10 +68,16 @@ class RowsQuery:
 
     async def stream(self, context: RequestContext) -> AsyncGenerator[Batch]:
         """See query.backend.Query."""
-        rows = 0
         await check_ignored(self.source, self.asked, context)
-        pages = self._walk(context) if self._paged else self._one(context)
-        async with aclosing(pages):
+        if not self._paged:
+            batch = await self._one(context)
+            if batch.length > context.limits.rows_fetched:
+                raise too_many(self.source, context)
+            if batch.length:
+                yield batch
+            return
+        rows = 0
+        async with aclosing(self._walk(context)) as pages:
             async for batch in pages:
                 rows += batch.length
                 if rows > context.limits.rows_fetched:
@@ -77,21 +88,17 @@ class RowsQuery:
     def _encoded(self) -> bytes:
         return orjson.dumps(self._body(frozenset()))
 
-    async def _one(self, context: RequestContext) -> AsyncGenerator[Batch]:
+    async def _one(self, context: RequestContext) -> Batch:
         by_fields: frozenset[str] = frozenset()
         body = self._encoded
         while True:
             answer, _ = await search(self.source, self.asked, self._path, body, context)
             self._check_zeros(answer)
             try:
-                batch = self._batch(answer, by_fields, context)
+                return self._batch(answer, by_fields, context)
             except NeedsFields as needed:
                 by_fields = needed.names
                 body = orjson.dumps(self._body(by_fields))
-                continue
-            if batch.length:
-                yield batch
-            return
 
     def _check_zeros(self, answer: Any) -> None:
         for hit in answer["hits"]["hits"] if self.zeros else ():

@@ -113,7 +113,7 @@ class RowDecoder:
         self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]
     ) -> list[Sequence[Cell]]:
         """`on_ignored` is told a column of which the index ignored a value. Raises NeedsFields, ListSeen."""
-        if any("_ignored" in hit for hit in hits):
+        if [True for hit in hits if "_ignored" in hit]:
             by_fields = self._ignored(hits, by_fields, on_ignored)
         sources = [hit.get("_source") or {} for hit in hits]
         fields: list[Any] | None = None

@@ -45,11 +45,15 @@ class Asked:
     refusable: bool
 
     @property
-    def path(self) -> str:
+    def table_note(self) -> EsTable:
         table = self.scan.table
         assert table is not None
         assert isinstance(table.native, EsTable)
-        return f"/{table.native.target}"
+        return table.native
+
+    @property
+    def path(self) -> str:
+        return f"/{self.table_note.target}"
 
 
 async def search(source: EsSource, asked: Asked, path: str, body: bytes, context: RequestContext) -> tuple[Any, int]:

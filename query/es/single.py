@@ -20,6 +20,9 @@ def nearest(value: float) -> float:
 
 def shortest(value: float) -> float:
     """What a field holds for a number that is written to it: the shortest decimal of its nearest 32-bit float, never -0.0."""
+    text = repr(value)
+    if len(text) <= 7 and "e" not in text:  # six digits at the most: no two such numbers share a float
+        return value + 0.0
     held = nearest(value)
     for digits in (6, 7, 8):
         short = float(f"{held:.{digits}g}")
