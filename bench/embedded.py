@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -70,10 +71,7 @@ async def _aggregate(session: aiohttp.ClientSession) -> Figure:
     with tempfile.TemporaryDirectory() as folder:
         connection = sqlite3.connect(Path(folder) / "bench.sqlite")
         connection.execute("create table cpu (time integer, host text, dc text, usage real, load real)")
-        rows = (
-            (p["time"], p["tags"]["host"], p["tags"]["dc"], p["fields"]["usage"], p["fields"]["load"])
-            for p in samples.points(POINTS)
-        )  # type: ignore[index]
+        rows = (_columns(point) for point in samples.points(POINTS))
         connection.executemany("insert into cpu values (?, ?, ?, ?, ?)", rows)
         connection.commit()
 
@@ -87,3 +85,8 @@ async def _aggregate(session: aiohttp.ClientSession) -> Figure:
         figure = await paired(name, ours, reference, at_least=100, unit="/s")
         connection.close()
     return figure
+
+
+def _columns(point: dict[str, Any]) -> tuple[Any, ...]:
+    tags, fields = point["tags"], point["fields"]
+    return (point["time"], tags["host"], tags["dc"], fields["usage"], fields["load"])

@@ -11,7 +11,7 @@ import pytest
 
 from apps.demo import load_demo
 from dev.write_docs import errors_page
-from parser.grammar import AGGREGATES, OPERATORS
+from query.vocabulary import AGGREGATES, OPERATORS
 from unittest_.live import Client, service
 
 DOCS = Path(__file__).parent.parent / "docs"
