@@ -13,6 +13,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DEFAULT_FORMAT = "strict_date_optional_time||epoch_millis"
+DEFAULT_NANOS = "strict_date_optional_time_nanos||epoch_millis"
 DETECTED_SLASHES = "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis"
 
 Reader = Callable[[str], "int | None"]
@@ -23,8 +24,9 @@ _OPTIONAL_TIME = re.compile(
     rf"(?:T(?:(?P<hour>\d{{2}})(?::(?P<minute>\d{{2}})(?::(?P<second>\d{{2}})(?:[.,](?P<fraction>\d{{1,9}}))?)?)?(?P<offset>{_OFFSET})?)?)?",
     re.ASCII,
 )
-_EPOCH = re.compile(r"(-?)(\d{1,19})(?:\.(\d{1,9}))?", re.ASCII)
+_EPOCH = re.compile(r"(-?)(\d{1,19})(?:\.(\d{0,9}))?", re.ASCII)
 _FAST = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?Z", re.ASCII)
+_WHOLE_CLOCK = re.compile(r"-\d{2}T\d{2}:\d{2}:\d{2}", re.ASCII)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_NS = 86_400 * 10**9
 
@@ -114,6 +116,13 @@ def strict_date_optional_time(text: str) -> int | None:
     )
 
 
+def _strict_date_optional_time_nanos(text: str) -> int | None:
+    """As the other, but a time has hours, minutes and seconds."""
+    if "T" in text and not _WHOLE_CLOCK.search(text):
+        return None
+    return strict_date_optional_time(text)
+
+
 def _epoch(per_unit: int) -> Reader:
     def read(text: str) -> int | None:
         match = _EPOCH.fullmatch(text)
@@ -175,7 +184,7 @@ def _piece(form: str, piece: re.Match[str]) -> str:
 
 _NAMED: dict[str, Reader] = {
     "strict_date_optional_time": strict_date_optional_time,
-    "strict_date_optional_time_nanos": strict_date_optional_time,
+    "strict_date_optional_time_nanos": _strict_date_optional_time_nanos,
     "epoch_millis": _epoch(10**6),
     "epoch_second": _epoch(10**9),
     "strict_date": _pattern("yyyy-MM-dd"),

@@ -233,7 +233,7 @@ class _Parser:
         return leaf.null_value if held is None else held
 
     def fail(self, leaf: Leaf, value: Any, why: str) -> NoReturn:
-        preview = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+        preview = value if isinstance(value, str) else str(value)
         raise DocumentFault(
             "document_parsing_exception",
             f"failed to parse field [{leaf.path}] of type [{leaf.kind}] in document with id '{self.identifier or ''}'. "

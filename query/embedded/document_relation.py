@@ -145,12 +145,7 @@ def _expression(member: Field, view: IndexView) -> tuple[str, bool]:
         kind = SQL_TYPES[member.type.name.value]
         return f"NULL::{kind}{'[]' if member.type.multi else ''}", True
     assert isinstance(own.native, StoredField)
-    sql, plain = f"t.{own.native.column}", True
-    if own.native.masked and own.native.ignored:
-        sql, plain = (
-            f"CASE WHEN list_has_any(t._ignored, {_numbers(own.native.ignored)}) THEN NULL ELSE {sql} END",
-            False,
-        )
+    sql, plain = own.native.sql, own.native.above is None
     if member.type.multi and not own.type.multi:
         sql, plain = f"CASE WHEN {sql} IS NULL THEN NULL ELSE [{sql}] END", False
     return sql, plain

@@ -30,14 +30,30 @@ TYPES: Mapping[str, Type] = {
 @dataclass(frozen=True, slots=True)
 class StoredField:
     """`native` of a field: where its values stand. `ignored` holds the numbers in `_ignored` of what rows may lack of it, the
-    `keyword` one only where a text is compared, sorted or grouped by. `masked`: a sub-field that shares its parent's column."""
+    `keyword` one only where a text is compared, sorted or grouped by. `above`: a sub-field that shares its parent's column, of
+    which it lacks the texts longer than this (in UTF-16 units)."""
 
     column: str
     number: int
     kind: str
     ignored: tuple[int, ...] = ()
     keyword: tuple[int, ...] = ()
-    masked: bool = False
+    above: int | None = None
+
+    @property
+    def sql(self) -> str:
+        """The field's values in the table `t`."""
+        if self.above is None:
+            return f"t.{self.column}"
+        if self.column.endswith("m"):
+            kept = f"list_filter(t.{self.column}, lambda v: {_fits('v', self.above)})"
+            return f"CASE WHEN len({kept}) > 0 THEN {kept} END"
+        return f"CASE WHEN {_fits(f't.{self.column}', self.above)} THEN t.{self.column} END"
+
+
+def _fits(sql: str, units: int) -> str:
+    """Whether a text has at most so many UTF-16 units."""
+    return f"length({sql}) + length(regexp_replace({sql}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g')) <= {units}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,12 @@ def _leaf_fields(leaf: Leaf, columns: Mapping[str, ColumnDef], found: dict[str, 
             hidden=True,
             address=sub.kind == "ip",
             native=StoredField(
-                held.physical, own.number, sub.kind, (own.number,) if own.ignored else (), (), sub.shares
+                held.physical,
+                own.number,
+                sub.kind,
+                (own.number,) if own.ignored else (),
+                (),
+                sub.params.get("ignore_above") if sub.shares and own.ignored else None,
             ),
         )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from query.embedded.dates import DEFAULT_FORMAT, detected
 from query.embedded.mapping import IndexMapping
-from query.embedded.values import NeedsText, NumberText
+from query.embedded.values import NeedsText, NumberText, java_double
+
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
 def dynamic_type(value: Any, mapping: IndexMapping) -> dict[str, Any]:
@@ -35,12 +38,8 @@ def _dynamic_text(text: str, mapping: IndexMapping) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | float | None:
-    try:
+    """The number that a text is by itself; such a text is never taken for a date."""
+    if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    number = java_double(text)
+    return number if number is not None and math.isfinite(number) else None

@@ -218,11 +218,7 @@ def _native(member: Field) -> StoredField:
 
 
 def _column(member: Field) -> str:
-    native = _native(member)
-    sql = f"t.{native.column}"
-    if native.masked and native.ignored:
-        return f"(CASE WHEN list_has_any(t._ignored, {list(native.ignored)}::INTEGER[]) THEN NULL ELSE {sql} END)"
-    return sql
+    return f"({_native(member).sql})"
 
 
 def _words(member: Field) -> str:

@@ -84,9 +84,7 @@ def _sortable(name: str, member: Field, mode: Json, order: str, at: str) -> str:
             pointer=at,
             hint=f"{name}.keyword",
         )
-    sql = f"t.{native.column}"
-    if native.masked and native.ignored:
-        sql = f"CASE WHEN list_has_any(t._ignored, {list(native.ignored)}::INTEGER[]) THEN NULL ELSE {sql} END"
+    sql = native.sql
     if not member.type.multi:
         return sql
     if mode not in (None, "min", "max"):

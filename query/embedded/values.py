@@ -7,10 +7,11 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from query.embedded.dates import DEFAULT_FORMAT, date_format
+from query.embedded.dates import DEFAULT_FORMAT, DEFAULT_NANOS, date_format
 
 Stored = bool | int | float | str
 
@@ -44,23 +45,38 @@ INT_RANGES = {
     "short": (-(2**15), 2**15 - 1),
     "byte": (-128, 127),
 }
-_FLOAT_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?", re.ASCII)
+_LONG_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_DOUBLE_TEXT = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?|NaN|Infinity)", re.ASCII)
+_BLANKS = "".join(map(chr, range(33)))
 MAX_TERM_BYTES = 32_766
 MAX_NANOS = 2**63 - 1
+EXACT = 2.0**53
 MAX_SINGLE = 3.4028234663852886e38
 _SINGLE = struct.Struct("f")
 
 Converter = Callable[[Any], "Stored | None"]
 
 
-def _text_number(text: str) -> float | int:
-    """A number in a text, as Java reads one; whole where it is exactly so."""
-    if not _FLOAT_TEXT.fullmatch(text):
+def java_double(text: str) -> float | None:
+    """What Java's Double.parseDouble reads; None where it reads nothing."""
+    trimmed = text.strip(_BLANKS)
+    if not _DOUBLE_TEXT.fullmatch(trimmed):
+        return None
+    return float(trimmed if trimmed[-1:] in "Ny" else trimmed.rstrip("fFdD"))
+
+
+def _double_text(text: str) -> float:
+    number = java_double(text)
+    if number is None:
         raise Malformed(f'For input string: "{text}"')
-    try:
-        return int(text)
-    except ValueError:
-        return float(text.rstrip("fFdD"))
+    return number
+
+
+def _long_text(text: str) -> Decimal:
+    """A number in a text, exactly; blanks around it are not taken."""
+    if not _LONG_TEXT.fullmatch(text):
+        raise Malformed(f'For input string: "{text}"')
+    return Decimal(text)
 
 
 def _whole(kind: str, coerce: bool) -> Converter:
@@ -76,9 +92,11 @@ def _whole(kind: str, coerce: bool) -> Converter:
                 raise Malformed(f"{kind.capitalize()} value passed as String")
             if not value:
                 return None
-            value = _text_number(value)
+            value = _long_text(value) if kind == "long" else _double_text(value)
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise Malformed("Cannot parse object as number" if isinstance(value, dict) else f"[{value}] is not numeric")
+        elif abs(value) >= EXACT and not isinstance(value, int | NumberText):
+            raise NeedsText  # perhaps an integer that no float64 is
         if not math.isfinite(value):
             raise Malformed(f"Value [{value}] is out of range for a {kind}")
         whole = int(value)
@@ -119,9 +137,7 @@ def _fraction(kind: str, coerce: bool) -> Converter:
                 raise Malformed(f"{kind.capitalize()} value passed as String")
             if not value:
                 return None
-            if value.lstrip("+-") in ("NaN", "Infinity"):
-                raise Malformed(f"[{kind}] supports only finite values, but got [{value}]")
-            value = _text_number(value)
+            value = _double_text(value)
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise Malformed("Cannot parse object as number" if isinstance(value, dict) else f"[{value}] is not numeric")
         try:
@@ -244,7 +260,8 @@ def converter(kind: str, params: Mapping[str, Any]) -> Converter:
         case "keyword":
             return _keyword(params.get("ignore_above"), params.get("normalizer") is not None)
         case "date" | "date_nanos":
-            return _date(params.get("format") or DEFAULT_FORMAT, kind == "date_nanos")
+            default = DEFAULT_NANOS if kind == "date_nanos" else DEFAULT_FORMAT
+            return _date(params.get("format") or default, kind == "date_nanos")
         case "ip":
             return _address
         case _:

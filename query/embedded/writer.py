@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -81,6 +82,7 @@ class Writer:
     _waiting: int = 0
     _closed: bool = False
     _thread: threading.Thread | None = None
+    _executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "embedded-commit"))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="embedded-writer", daemon=True)
@@ -122,6 +124,7 @@ class Writer:
             self._wake.notify()
         if self._thread is not None:
             self._thread.join()
+        self._executor.shutdown()
 
     @staticmethod
     def _expire(job: Job, source: str) -> None:
@@ -159,19 +162,17 @@ class Writer:
         return batch
 
     def _commit(self, batch: list[Job]) -> None:
+        """One transaction for all; after a failure one for each, so that a bad write costs nobody else theirs.
+
+        It runs in a thread of the executor's, whose future keeps whatever was raised: no fault ends the writing."""
         if not batch:
             return
-        try:
-            self._transaction(batch)
-        except HostMonitorError as error:
-            self._isolate(batch, error)
-        except duckdb.Error as error:
-            self._isolate(batch, self.host.translate(error))
-
-    def _isolate(self, batch: list[Job], error: HostMonitorError) -> None:
-        """After a failed transaction: each write alone, so that one bad write costs nobody else theirs."""
+        error = self._executor.submit(self._transaction, batch).exception()
+        if error is None:
+            return
         if len(batch) == 1:
-            batch[0].failed, batch[0].outcome = True, error
+            batch[0].failed = True
+            batch[0].outcome = self.host.translate(error) if isinstance(error, duckdb.Error) else error
             return
         for job in batch:
             self._commit([job])
@@ -219,6 +220,6 @@ def _resolve(jobs: Sequence[Job]) -> None:
         if job.future.done():
             continue
         if job.failed:
-            job.future.set_exception(cast(HostMonitorError, job.outcome))
+            job.future.set_exception(cast(BaseException, job.outcome))
         else:
             job.future.set_result(job.outcome)
