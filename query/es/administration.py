@@ -13,7 +13,6 @@ from libs.times import format_instant
 from query.backend import Json
 from query.es.catalog import OPEN, EsCatalog
 from query.es.client import EsClient, StoreRefused
-from query.es.search import raise_partial
 from query.names import exact_index
 
 _EXACTLY = "expand_wildcards=none&ignore_unavailable=false&allow_no_indices=false"
@@ -77,8 +76,7 @@ class EsAdministration:
             answer = await self._client.read_json("POST", path, context, orjson.dumps(dsl))
         except StoreRefused as error:
             raise error.as_request("BODY_INVALID") from error
-        if answer["timed_out"] or answer["_shards"]["failed"]:
-            raise_partial(self._client, answer["_shards"], context)
+        self._client.check_partial(answer, context)
         return answer
 
 

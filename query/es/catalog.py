@@ -20,20 +20,25 @@ from libs.errors import NotFoundError
 from libs.result import TypeName
 from query.catalog import Field, SourceRef, Table
 from query.es.client import EsClient
-from query.es.mapping import EsField, combined, fields_of
+from query.es.mapping import EsField, by_fields, combined, fields_of
 from query.es.settings import EsSettings
 from query.names import index_or_pattern
 
 OPEN = "expand_wildcards=open&ignore_unavailable=false&allow_no_indices=true"
 _FIELDS_A_SEARCH = 200
+_LONGEST_PATH = 3000
+# Of a mapping that leaves unmapped members in `_source`, where they are no values of a field.
+_SILENT = (False, "false", "runtime")
 
 
 @dataclass(frozen=True, slots=True)
 class EsTable:
-    """A table's own note: the indices that it covers, what to name in a request's path, and what was prepared for it."""
+    """A table's own note: the indices that it covers, what to name in a request's path, whether that covers more than
+    those (a part whose list is too long for a path), and what was prepared for it."""
 
     indices: tuple[str, ...]
     target: str
+    wider: bool = False
     prepared: dict[object, object] = field(default_factory=dict, compare=False)
 
 
@@ -106,7 +111,8 @@ class EsCatalog:
             table = await self._learn(target, table_of(source, target, mappings), context)
             if len(self._entries) > 1000:
                 self._entries.clear()
-            self._entries[target] = _Entry(table, started + self.seconds)
+            if self.client.name not in context.partial_sources:
+                self._entries[target] = _Entry(table, started + self.seconds)
             return table
         finally:
             del self._running[target]
@@ -124,7 +130,7 @@ class EsCatalog:
         asked = columnar if now >= learned.due else {n: p for n, p in columnar.items() if n not in learned.asked}
         rows, lists, ignored = await self._ask(target, asked, ignorable, context)
         took = time.monotonic() - now
-        if asked:
+        if asked and self.client.name not in context.partial_sources:
             learned.due = now + max(self.seconds, took / self.settings.learn_share)
             learned.asked |= asked.keys()
         learned.lists |= lists
@@ -152,8 +158,7 @@ class EsCatalog:
             if parts:
                 body["aggs"] = dict(parts[at : at + 2 * _FIELDS_A_SEARCH])
             answer = await self.client.read_json("POST", f"/{target}/_search?{OPEN}", context, orjson.dumps(body))
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise self.client.partial("shards failed while the catalogue was read")
+            self.client.check_partial(answer, context)
             rows = answer["hits"]["total"]["value"]
             found.update(answer.get("aggregations", {}))
         several = {path for at, path in enumerate(paths) if found[f"v{at}"]["value"] > found[f"e{at}"]["doc_count"]}
@@ -165,8 +170,11 @@ class EsCatalog:
 def table_of(source: SourceRef, target: str, mappings: Mapping[str, Any]) -> Table:
     """The table of some indices' mappings; with parts where they give a field different types. Pure."""
     groups: list[tuple[list[str], dict[str, Field]]] = []
-    for index, mapping in mappings.items():
-        fields = fields_of(mapping)
+    found = {index: fields_of(mapping) for index, mapping in mappings.items()}
+    unmapped = {name for fields in found.values() for name in fields if any(name not in one for one in found.values())}
+    hidden = unmapped if any(mapping.get("dynamic") in _SILENT for mapping in mappings.values()) else set()
+    for index, fields in found.items():
+        fields.update({name: by_fields(fields[name]) for name in hidden if name in fields})
         for indices, held in groups:
             if all(_same(held[name], one) for name, one in fields.items() if name in held):
                 indices.append(index)
@@ -197,7 +205,10 @@ def table_of(source: SourceRef, target: str, mappings: Mapping[str, Any]) -> Tab
 def _table(source: SourceRef, indices: list[str], target: str, fields: Mapping[str, Field]) -> Table:
     time_field = fields.get("@timestamp")
     timed = time_field is not None and time_field.type.name is TypeName.TIMESTAMP
-    native = EsTable(tuple(indices), target)
+    named = ",".join(indices)
+    native = (
+        EsTable(tuple(indices), named) if len(named) < _LONGEST_PATH else EsTable(tuple(indices), target, wider=True)
+    )
     return Table(source, "documents", fields, time_field="@timestamp" if timed else None, native=native)
 
 

@@ -80,6 +80,22 @@ class EsClient:
     def partial(self, reason: str) -> StoreError:
         return StoreError(f"{self.name!r} answered in part only: {reason}.", code="STORE_PARTIAL", source=self.name)
 
+    def check_partial(self, answer: Any, context: RequestContext) -> None:
+        """Raises STORE_PARTIAL for an answer without some shards, unless the context allows those; then flags this one."""
+        try:
+            shards = answer["_shards"]
+            late, failed = answer["timed_out"], shards["failed"]
+        except (KeyError, TypeError) as error:
+            raise self.unreadable("it is no answer to a search") from error
+        if not late and not failed:
+            return
+        failures = shards.get("failures") or [{}]
+        missing = f"{failed} of {shards.get('total')} shards gave no answer" if failed else "the search ran out of time"
+        reason = str(failures[0].get("reason", {}).get("reason", missing))[:_REASON_CHARACTERS]
+        if not context.partial_allowed:
+            raise self.partial(reason)
+        context.mark_partial(self.name, f"{self.name!r} answered in part only: {reason}.")
+
     def error(self, answer: Answer) -> HostMonitorError:
         """The error for an answer that is none of success."""
         content = self.parsed(answer.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from query.backend import Pushdown, Query, UnsupportedPart
 from query.es.capabilities import ordering_verdict
+from query.es.catalog import EsTable
 from query.es.group_query import GroupsQuery
 from query.es.groups import compile_groups
 from query.es.predicates import clause, native_of, verdict
@@ -48,6 +49,10 @@ def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:
     assert scan.table is not None
     table = scan.table
     parts = [clause(part, table) for part in conjuncts(scan.where)]
+    note = table.native
+    assert isinstance(note, EsTable)
+    if note.wider:
+        parts.insert(0, {"terms": {"_index": list(note.indices)}})
     query = None if not parts else parts[0] if len(parts) == 1 else {"bool": {"filter": parts}}
     found = leaves(scan.where)
     if scan.group is not None:

@@ -92,8 +92,8 @@ def fields_of(mapping: Mapping[str, Any]) -> dict[str, Field]:
         if path in found:
             found[name] = replace(found[path], name=name, role="member", hidden=True)
     for name in copied & found.keys():
-        found[name] = _by_fields(found[name])
-    return found if whole else {name: _by_fields(field) for name, field in found.items()}
+        found[name] = by_fields(found[name])
+    return found if whole else {name: by_fields(field) for name, field in found.items()}
 
 
 def _leaves(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -165,7 +165,8 @@ def _altered(spec: Mapping[str, Any]) -> bool:
     return "normalizer" in spec
 
 
-def _by_fields(field: Field) -> Field:
+def by_fields(field: Field) -> Field:
+    """The field, its values not read from `_source`."""
     native = field.native
     assert isinstance(native, EsField)
     return replace(field, native=replace(native, read="fields")) if native.read == "source" else field

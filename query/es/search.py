@@ -65,22 +65,8 @@ async def search(source: EsSource, asked: Asked, path: str, body: bytes, context
             raise error.as_not_proven() from error
         raise
     answer = source.client.parsed(content)
-    try:
-        shards = answer["_shards"]
-        if answer["timed_out"] or shards["failed"]:
-            raise_partial(source.client, shards, context)
-        return answer, len(content)
-    except (KeyError, TypeError) as error:
-        raise source.client.unreadable(f"{error!r} is missing") from error
-
-
-def raise_partial(client: EsClient, shards: Any, context: RequestContext) -> None:
-    """Raises STORE_PARTIAL unless the context allows partial answers; then flags this one."""
-    failures = shards.get("failures") or [{}]
-    reason = str(failures[0].get("reason", {}).get("reason", "it ran out of time"))[:300]
-    if not context.partial_allowed:
-        raise client.partial(reason)
-    context.mark_partial(client.name, f"Some shards did not answer: {reason}.")
+    source.client.check_partial(answer, context)
+    return answer, len(content)
 
 
 async def open_point(source: EsSource, asked: Asked, context: RequestContext) -> dict[str, str]:
