@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from operator_.attempt import AttemptOperator
 from operator_.base import Operator
 from operator_.light import LimitOperator, PickOperator
-from operator_.residual import Residual, ResidualEngine, ResidualOperator
+from operator_.residual import Residual, ResidualEngine, ResidualOperator, rowwise
 from operator_.scan import ScanOperator
 from query.backend import Query
 from query.plan import Attempt, Limit, Plan, Project, Scan, inputs
@@ -20,7 +20,7 @@ def build(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> 
             return ScanOperator(plan.source.instance, queries[plan])
         case Attempt(pushed, otherwise, reason):
             return AttemptOperator(build(pushed, queries, engine), build(otherwise, queries, engine), reason)
-        case Limit(child, count) if _light(child):
+        case Limit(child, count) if _light(child) or rowwise(child):
             return LimitOperator(build(child, queries, engine), count)
         case Project(child, outputs) if _light(plan):
             return PickOperator(build(child, queries, engine), tuple(output.name for output in outputs))

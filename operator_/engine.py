@@ -10,14 +10,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from libs.arrow import arrow_chunks, arrow_table
 from libs.context import RequestContext
 from libs.result import Batch
-from operator_.base import Operator
+from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
 from query.sql import Statement
@@ -71,6 +73,22 @@ class Engine:
                 yield Batch(statement.schema, list(zip(*rows, strict=True)), len(rows))
                 rows = await session.run(_next_rows) if len(rows) == BATCH_ROWS else []
 
+    async def run_each(
+        self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
+    ) -> AsyncIterator[Batch]:
+        """As `run`, for a statement over one input whose rows depend on one row each: batch by batch, so that it holds one
+        at a time, keeps their order, and pulls no more than is pulled from it."""
+        ((name, operator),) = inputs.items()
+        async with self.session(context) as session:
+            stream = operator.execute(context)
+            try:
+                async for batch in stream:
+                    rows = await session.run(partial(_rows_of, statement=statement, name=name, batch=batch))
+                    if rows:
+                        yield Batch(statement.schema, list(zip(*rows, strict=True)), len(rows))
+            finally:
+                await close(stream)
+
     @asynccontextmanager
     async def session(self, context: RequestContext) -> AsyncIterator[Session]:
         """A session that ends, temporary tables and all, with the block."""
@@ -92,3 +110,10 @@ def _first_rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str
 
 def _next_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return cursor.fetchmany(BATCH_ROWS)
+
+
+def _rows_of(cursor: duckdb.DuckDBPyConnection, statement: Statement, name: str, batch: Batch) -> list[tuple[Any, ...]]:
+    if not batch.length:
+        return []
+    cursor.register(name, arrow_table(batch.schema, arrow_chunks(batch)))
+    return cursor.execute(statement.sql, statement.params).fetchall()

@@ -9,7 +9,7 @@ from typing import Protocol
 from libs.context import RequestContext
 from libs.result import Batch, Schema
 from operator_.base import Operator
-from query.plan import Attempt, Plan, Scan
+from query.plan import Attempt, Filter, Plan, Project, Scan
 from query.sql import Cell, Relation, Statement, lower
 
 
@@ -38,6 +38,10 @@ class ResidualEngine(Protocol):
         self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
     ) -> AsyncIterator[Batch]: ...
 
+    def run_each(
+        self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
+    ) -> AsyncIterator[Batch]: ...
+
 
 class ResidualOperator:
     """A residual over its inputs, run by an engine."""
@@ -51,4 +55,14 @@ class ResidualOperator:
         return self.statement.schema
 
     def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
-        return self.engine.run(self.statement, self.inputs, context)
+        run = self.engine.run_each if rowwise(self.residual.plan) else self.engine.run
+        return run(self.statement, self.inputs, context)
+
+
+def rowwise(plan: Plan) -> bool:
+    """Whether each row of the plan comes from one row of its only input."""
+    match plan:
+        case Filter(child) | Project(child):
+            return isinstance(child, Scan | Attempt) or rowwise(child)
+        case _:
+            return False

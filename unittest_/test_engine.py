@@ -21,7 +21,7 @@ from operator_.scan import ScanOperator
 from operator_.write import InsertDocuments, InsertPoints
 from query.backend import CatalogStale, Document, NotProven, Point, WriteReport
 from query.catalog import Field, SourceRef, Table
-from query.expr import Compare, Name
+from query.expr import Binary, Compare, Name, Number
 from query.plan import (
     Aggregate,
     Aggregation,
@@ -142,6 +142,15 @@ async def test_rows_stream_in_batches_and_in_order(engine: Engine) -> None:
     batches = [batch async for batch in operator.execute(RequestContext())]
     assert [batch.length for batch in batches] == [10_000, 10_000, 5_000]
     assert [cell for batch in batches for cell in batch.columns[0]] == list(range(24_999, -1, -1))
+
+
+async def test_what_needs_one_row_at_a_time_holds_one_batch(engine: Engine) -> None:
+    feed = Feed(SCAN, 10**6, size=100)
+    plan = Project(Filter(SCAN, Compare("a", "gte", 150, INT64)), (Output("x", Binary("*", Name("a"), Number(2))),))
+    assert await rows_of(one(Limit(plan, 60), feed, engine)) == [(2.0 * n,) for n in range(150, 210)]
+    assert (feed.sent, feed.closed) == (300, 1)
+    whole = await rows_of(one(plan, Feed(SCAN, 25_000, size=10_000), engine))
+    assert whole == [(2.0 * n,) for n in range(150, 25_000)]
 
 
 async def test_inputs_are_pulled_at_once(engine: Engine) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from query.backend import Capabilities, Ordering, Pushdown
-from query.plan import Attempt, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
+from query.plan import Attempt, Filter, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
 from query.rules.attempts import lifted
 from query.rules.rewrite import absorbing, with_inputs
 
@@ -38,6 +38,10 @@ def push_order_limit(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Pl
             return _absorb(plan, scan, Ordering((), count), capabilities)
         case Sort(Scan() as scan, order):
             return _absorb(plan, scan, Ordering(order, None), capabilities)
+        case Sort(Filter(Scan() as scan, where), order):
+            # Filters keep the order of rows; a limit behind them then ends the scan early.
+            sorted_ = _absorb(Sort(scan, order), scan, Ordering(order, None), capabilities)
+            return Filter(sorted_, where) if isinstance(sorted_, Scan) else plan
         case Limit(Sort(Merge() as merge, order), count):
             parts = _of_parts(merge, lambda part: Limit(Sort(part, order), count), capabilities)
             return Limit(Sort(parts, order), count)
