@@ -33,6 +33,8 @@ _LINE = re.compile(
     % (_MEASUREMENT, _KEY, _KEY, _FIELD, _FIELD),
     re.DOTALL,
 )
+_MARK = b"\x00"
+_MARKED_TAGS = re.compile(rb"^[^ \x00\n]*+\x00", re.MULTILINE)
 _NOTHING = re.compile(rb"[ \t]*+(?:#[^\n]*+)?+\r?(?:\n|\Z)")
 _SPACE = re.compile(rb"[ \t]*+")
 _ESCAPE = re.compile(rb"\\([ ,=])")
@@ -75,13 +77,30 @@ def _cut(body: bytes) -> list[bytes]:
 
 
 def _uniform(body: bytes, name: bytes) -> int | None:
-    """The number of lines when each begins with the name, has a time and nothing that could hide a line's end."""
-    if b"\\" in body or b'"' in body or b"\r" in body:
+    """The number of points when each physical line begins with the name, has a time and nothing that could hide its end.
+
+    A quote counts only as the start or end of a field's string, none before the first space: then InfluxDB ends lines where
+    they end here, or answers that it cannot read them.
+    """
+    if b"\\" in body or b"\r" in body:
         return None
     count = body.count(b"\n") + 1
     tagged, untagged = name + b",", name + b" "
     begun = body.count(b"\n" + tagged) + body.count(b"\n" + untagged) + body.startswith((tagged, untagged))
-    return count if begun == count and body.count(b" ") == 2 * count else None
+    if begun != count:
+        return None
+    if b'"' in body:
+        body = _without_strings(body)
+    return count if body.count(b" ") == 2 * count else None
+
+
+def _without_strings(body: bytes) -> bytes:
+    """The body with a mark for each string; empty when a quote stands elsewhere, or a string breaks."""
+    parts = body.split(b'"')
+    outside, strings = _MARK.join(parts[::2]), parts[1::2]
+    placed = outside.count(b"=" + _MARK + b",") + outside.count(b"=" + _MARK + b" ")
+    plain = len(parts) % 2 == 1 and placed == len(strings) and _MARK not in body
+    return outside if plain and b"\n" not in b"".join(strings) and _MARKED_TAGS.search(outside) is None else b""
 
 
 def split(body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str]) -> Iterator[tuple[bytes, int]]:
