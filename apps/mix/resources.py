@@ -125,4 +125,4 @@ async def _named(backend: Any, keyword: str, context: RequestContext) -> dict[st
 
 def _listed(answer: Any) -> list[str]:
     """The names in InfluxDB's form of a list."""
-    return [row[0] for series in answer["results"][0].get("series", ()) for row in series["values"]]
+    return [row[0] for series in answer["results"][0].get("series", ()) for row in series.get("values", ())]
