@@ -51,8 +51,8 @@ class EsField:
     `exists`, `match` and `fields` name, `source` the dotted place in `_source`. `read`: where rows take the value from.
     `indexed`: filters on it are answered from an index; `columnar`: it has doc values. `coerced`: the index holds
     something else than terms that equal what is asked (a normalizer), so that nothing but `exists` is pushed.
-    `bits`: an integer's width. `millis`: an integer in `_source` is milliseconds. `ignorable`: names that `_ignored` may tell of it.
-    `ignored`: those that it does tell somewhere in the index (learned).
+    `bits`, `wide`: an integer's width, the least and the greatest in the indices. `millis`: an integer in `_source` is
+    milliseconds. `ignorable`: names that `_ignored` may tell of it; `ignored`: those it does tell (learned).
     """
 
     kind: Kind
@@ -64,6 +64,7 @@ class EsField:
     columnar: bool = True
     coerced: bool = False
     bits: int = 64
+    wide: int = 64
     millis: bool = False
     ignorable: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
@@ -148,6 +149,7 @@ def _plain(name: str, source: str, spec: Mapping[str, Any]) -> Field:
         columnar=spec.get("doc_values", True) and kind not in ("wildcard", "constant_keyword"),
         coerced=coerced,
         bits=_INTEGERS.get(kind, 64),
+        wide=_INTEGERS.get(kind, 64),
         millis=spec.get("format", "strict_date_optional_time||epoch_millis") in _PLAIN_DATES,
         ignorable=frozenset({name}) if ignorable else frozenset(),
     )
@@ -186,7 +188,9 @@ def combined(first: Field, second: Field) -> Field:
         read=one.read if alike and one.read == other.read else "fields",
         indexed=one.indexed and other.indexed,
         columnar=one.columnar and other.columnar,
-        coerced=one.coerced or other.coerced or not alike or (one.path, one.bits) != (other.path, other.bits),
+        coerced=one.coerced or other.coerced or not alike or one.path != other.path,
+        bits=min(one.bits, other.bits),
+        wide=max(one.wide, other.wide),
         millis=one.millis and other.millis,
         ignorable=one.ignorable | other.ignorable,
     )

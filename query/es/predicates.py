@@ -67,9 +67,16 @@ def verdict(leaf: Compare, field: Field) -> Verdict:
         )
     if not native.indexed:
         return _no("the field is not indexed")
+    if native.bits < native.wide and any(not -_half(native) <= value < _half(native) for value in _values(leaf)):
+        return _no("not every index holds numbers so great")
     if leaf.op in ("like", "ilike", "regex", "contains", "ends_with"):
         return _pattern_verdict(leaf)
     return EXACT
+
+
+def _half(native: EsField) -> int:
+    """One more than the greatest integer that the field holds."""
+    return 1 << (native.bits - 1)
 
 
 def _pattern_verdict(leaf: Compare) -> Verdict:
@@ -168,7 +175,7 @@ def _terms(path: str, values: list[Any]) -> Clause:
 
 def _integers(native: EsField, values: tuple[int, ...]) -> Clause:
     """Elasticsearch refuses what the field cannot hold."""
-    bound = 1 << (native.bits - 1)
+    bound = _half(native)
     fitting = [value for value in values if -bound <= value < bound]
     return _terms(native.path, fitting) if fitting else NOTHING
 
@@ -214,7 +221,7 @@ def _span(native: EsField, lower: str | None, low: Any, upper: str | None, high:
             if upper is not None and (bound := single.below(high, upper == "lte")):
                 ends.append((bound[0], _signed_zero(*bound)))
         case "integer":
-            least, greatest = -(1 << (native.bits - 1)), (1 << (native.bits - 1)) - 1
+            least, greatest = -_half(native), _half(native) - 1
             if (lower is not None and low > greatest) or (upper is not None and high < least):
                 return NOTHING
             ends = [(op, value) for op, value in ((lower, low), (upper, high)) if op and least <= value <= greatest]

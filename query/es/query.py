@@ -17,7 +17,7 @@ from libs.result import Batch, Cell, Schema
 from query.backend import Json, NotProven
 from query.es.catalog import OPEN
 from query.es.predicates import Clause
-from query.es.rows import ListSeen, NeedsFields, RowDecoder, fields_body, needs_source
+from query.es.rows import ListSeen, NeedsFields, RowDecoder, Unreadable, fields_body, needs_source
 from query.es.search import SEARCH, Asked, EsSource, check_ignored, close_point, ignored, open_point, search, too_many
 
 MOST_A_PAGE = 10_000
@@ -180,6 +180,8 @@ class RowsQuery:
         except ListSeen as error:
             self.source.catalog.saw_lists(self.asked.scan.source.target[0], [error.name])
             raise
+        except Unreadable as error:
+            raise self.source.client.unreadable(f"the values of {error.name!r} are of no known form") from None
 
     def _body(self, by_fields: frozenset[str]) -> dict[str, Any]:
         body: dict[str, Any] = {"size": self.size, "track_total_hits": False}

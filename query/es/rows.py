@@ -26,6 +26,14 @@ class NeedsFields(Exception):
         self.names = names
 
 
+class Unreadable(Exception):
+    """What `fields` says of a field is of no form that its mapping has."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class ListSeen(CatalogStale):
     """A row holds a list in a field that the catalogue says is single."""
 
@@ -112,7 +120,7 @@ class RowDecoder:
     def columns(
         self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]
     ) -> list[Sequence[Cell]]:
-        """`on_ignored` is told a column of which the index ignored a value. Raises NeedsFields, ListSeen."""
+        """`on_ignored` is told a column of which the index ignored a value. Raises NeedsFields, ListSeen, Unreadable."""
         if [True for hit in hits if "_ignored" in hit]:
             by_fields = self._ignored(hits, by_fields, on_ignored)
         sources = [hit.get("_source") or {} for hit in hits]
@@ -134,6 +142,8 @@ class RowDecoder:
                     values = [found.get(member.name) for found in fields]
                     columns.append(column(values, member.of_fields, member.multi))
             except NotSame:
+                if read != "source" or member.name in by_fields:
+                    raise Unreadable(member.name) from None
                 failed.add(member.name)
             except CatalogStale:
                 raise ListSeen(member.name) from None

@@ -200,14 +200,11 @@ def _found(node: Any, parts: list[str]) -> Iterator[Any]:
             yield value
 
 
-def numbers_as_given(values: list[Any]) -> Sequence[Cell]:
-    """Of `fields`, for fields whose stored form is not the language's own (`half_float`, `scaled_float`)."""
-    return [None if value is None else float(value) + 0.0 for value in values]
-
-
 def given_milliseconds(values: list[Any]) -> Sequence[Cell]:
     """Of `fields` in the format `epoch_millis`, which sends text."""
-    return [None if value is None else int(value) for value in values]
+    if set(map(type, values)) <= {str, _ABSENT}:
+        return [None if value is None else int(value) for value in values]
+    raise NotSame
 
 
 OF_SOURCE: Mapping[str, Converter] = {
@@ -226,6 +223,6 @@ OF_FIELDS: Mapping[str, Converter] = {
     **OF_SOURCE,
     "ip": strings,
     "date": given_milliseconds,
-    "odd": numbers_as_given,
+    "odd": doubles,
 }
 FORMATS: Mapping[str, str] = {"date": "epoch_millis", "date_nanos": "strict_date_optional_time_nanos"}
