@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from query.backend import Capabilities, Pushdown
+from query.backend import Capabilities, Pushdown, Verdict
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
-from query.plan import Filter, Merge, Plan, Scan
+from query.plan import Attempt, Filter, Merge, Plan, Scan
 from query.rules.rewrite import absorbing
 
 
@@ -48,7 +48,8 @@ def _joined(kind: type[And | Or], parts: list[Predicate]) -> Predicate:
 
 
 def push_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
-    """Moves conjuncts into the scan. EXACT ones leave the filter, of INEXACT ones a superset is fetched and they stay."""
+    """Moves conjuncts into the scan. EXACT ones leave the filter, of INEXACT ones a superset is fetched and they stay.
+    `checked` ones make an attempt, beside the way that leaves them here."""
     match node:
         case Filter(Scan(group=None, order=(), limit=None) as scan, where):
             return _push(scan, where, capabilities[scan.source.instance])
@@ -59,25 +60,41 @@ def push_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
 
 
 def _push(scan: Scan, where: Predicate, able: Capabilities) -> Plan:
+    pushed, doubts = _absorbed(scan, where, able, doubtful=True)
+    if not doubts:
+        return pushed
+    otherwise, _ = _absorbed(scan, where, able, doubtful=False)
+    return Attempt(pushed, otherwise, "; ".join(dict.fromkeys(doubts)))
+
+
+def _absorbed(scan: Scan, where: Predicate, able: Capabilities, doubtful: bool) -> tuple[Plan, list[str]]:
+    """The scan with its share, below what remains; and what has to be proven, which is taken only if `doubtful`."""
     rest: list[Predicate] = []
+    doubts: list[str] = []
     for conjunct in conjuncts(where):
         found = share(conjunct, scan, able)
+        if found.doubts and not doubtful:
+            rest.append(conjunct)
+            continue
+        doubts += found.doubts
         held = conjuncts(scan.where)
         if found.pushed is not None and found.pushed not in held:
             scan = absorbing(scan, where=conjunction((*held, found.pushed)))
         if not found.exact:
             rest.append(conjunct)
     remaining = conjunction(tuple(rest))
-    return scan if remaining is None else Filter(scan, remaining)
+    return (scan if remaining is None else Filter(scan, remaining)), doubts
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The store's share of a predicate: what it takes (None: nothing), whether that is all of it, and why not."""
+    """The store's share of a predicate: what it takes (None: nothing), whether that is all of it, why not, and what of it
+    only its answer can prove."""
 
     pushed: Predicate | None
     exact: bool
     reasons: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def share(conjunct: Predicate, scan: Scan, able: Capabilities) -> Share:
@@ -89,7 +106,12 @@ def share(conjunct: Predicate, scan: Scan, able: Capabilities) -> Share:
     if verdict.level is Pushdown.UNSUPPORTED:
         return Share(None, False, (*found.reasons, verdict.reason))
     exact = found.exact and verdict.level is Pushdown.EXACT
-    return Share(found.pushed, exact, found.reasons if exact else (*found.reasons, verdict.reason))
+    doubts = (*found.doubts, *_doubts(verdict))
+    return Share(found.pushed, exact, found.reasons if exact else (*found.reasons, verdict.reason), doubts)
+
+
+def _doubts(verdict: Verdict) -> tuple[str, ...]:
+    return (verdict.reason,) if verdict.checked else ()
 
 
 def _share(predicate: Predicate, scan: Scan, able: Capabilities) -> Share:
@@ -99,24 +121,31 @@ def _share(predicate: Predicate, scan: Scan, able: Capabilities) -> Share:
             if verdict.level is Pushdown.UNSUPPORTED:
                 return Share(None, False, (verdict.reason,))
             exact = verdict.level is Pushdown.EXACT
-            return Share(predicate, exact, () if exact else (verdict.reason,))
+            return Share(predicate, exact, () if exact else (verdict.reason,), _doubts(verdict))
         case Not(item):
             inner = _share(item, scan, able)
             # The opposite of a superset would lose rows.
-            return Share(predicate, True) if inner.exact else Share(None, False, inner.reasons)
+            if not inner.exact:
+                return Share(None, False, inner.reasons)
+            return Share(predicate, True, doubts=inner.doubts)
         case Or(items):
             inners = [_share(item, scan, able) for item in items]
             reasons = tuple(reason for inner in inners for reason in inner.reasons)
             pushed = tuple(inner.pushed for inner in inners if inner.pushed is not None)
             if len(pushed) < len(items):
                 return Share(None, False, reasons)
-            return Share(Or(pushed), all(inner.exact for inner in inners), reasons)
+            return Share(Or(pushed), all(inner.exact for inner in inners), reasons, _all_doubts(inners))
         case And(items):
             inners = [_share(item, scan, able) for item in items]
             reasons = tuple(reason for inner in inners for reason in inner.reasons)
             weaker = conjunction(tuple(inner.pushed for inner in inners if inner.pushed is not None))
             exact = all(inner.exact for inner in inners)
-            return Share(TRUE if weaker is None and exact else weaker, exact, reasons)
+            return Share(TRUE if weaker is None and exact else weaker, exact, reasons, _all_doubts(inners))
+
+
+def _all_doubts(inners: list[Share]) -> tuple[str, ...]:
+    """Of what is pushed."""
+    return tuple(doubt for inner in inners if inner.pushed is not None for doubt in inner.doubts)
 
 
 def _into_parts(merge: Merge, where: Predicate, capabilities: Mapping[str, Capabilities]) -> Plan:
