@@ -18,7 +18,7 @@ import duckdb
 
 from libs.arrow import arrow_chunks, arrow_table
 from libs.context import RequestContext
-from libs.result import Batch
+from libs.result import Batch, Schema
 from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
@@ -68,10 +68,12 @@ class Engine:
             params["groups"] = context.limits.groups
         async with self.session(context) as session:
             await feed(session, inputs, context)
-            rows = await session.run(lambda cursor: _first_rows(cursor, statement.sql, params))
-            while rows:
-                yield Batch(statement.schema, list(zip(*rows, strict=True)), len(rows))
-                rows = await session.run(_next_rows) if len(rows) == BATCH_ROWS else []
+            batch = await session.run(partial(_first, statement=statement, params=params))
+            while batch.length:
+                yield batch
+                if batch.length < BATCH_ROWS:
+                    return
+                batch = await session.run(partial(_next, schema=statement.schema))
 
     async def run_each(
         self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
@@ -83,9 +85,9 @@ class Engine:
             stream = operator.execute(context)
             try:
                 async for batch in stream:
-                    rows = await session.run(partial(_rows_of, statement=statement, name=name, batch=batch))
-                    if rows:
-                        yield Batch(statement.schema, list(zip(*rows, strict=True)), len(rows))
+                    found = await session.run(partial(_over, statement=statement, name=name, batch=batch))
+                    if found.length:
+                        yield found
             finally:
                 await close(stream)
 
@@ -104,16 +106,21 @@ class Engine:
         self._database.close()
 
 
-def _first_rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    return cursor.execute(sql, params).fetchmany(BATCH_ROWS)
+def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> Batch:
+    cursor.execute(statement.sql, params)
+    return _next(cursor, statement.schema)
 
 
-def _next_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    return cursor.fetchmany(BATCH_ROWS)
+def _next(cursor: duckdb.DuckDBPyConnection, schema: Schema) -> Batch:
+    return _batch(schema, cursor.fetchmany(BATCH_ROWS))
 
 
-def _rows_of(cursor: duckdb.DuckDBPyConnection, statement: Statement, name: str, batch: Batch) -> list[tuple[Any, ...]]:
+def _over(cursor: duckdb.DuckDBPyConnection, statement: Statement, name: str, batch: Batch) -> Batch:
     if not batch.length:
-        return []
+        return _batch(statement.schema, [])
     cursor.register(name, arrow_table(batch.schema, arrow_chunks(batch)))
-    return cursor.execute(statement.sql, statement.params).fetchall()
+    return _batch(statement.schema, cursor.execute(statement.sql, statement.params).fetchall())
+
+
+def _batch(schema: Schema, rows: list[tuple[Any, ...]]) -> Batch:
+    return Batch(schema, list(zip(*rows, strict=True)), len(rows))

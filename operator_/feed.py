@@ -10,10 +10,13 @@ import duckdb
 
 from libs.arrow import arrow_chunks, arrow_table
 from libs.context import RequestContext
+from libs.result import Batch
 from operator_.base import Operator, close
 from operator_.session import Session
 
 _KEPT_ROWS = 100_000  # of an input, as Arrow; beyond them rows go to a table, which the engine bounds and spills
+
+_CELLS_AT_ONCE = 5_000
 
 
 async def feed(session: Session, inputs: Mapping[str, Operator], context: RequestContext) -> None:
@@ -44,13 +47,19 @@ class _Input:
         stream = self.operator.execute(context)
         try:
             async for batch in stream:
-                self.chunks += arrow_chunks(batch) if batch.length else []
+                self.chunks += await self._converted(batch)
                 self.rows += batch.length
                 if self.rows >= _KEPT_ROWS:
                     await self._run(self._store)
         finally:
             await close(stream)
         await self._run(self._store if self.stored else self._register)
+
+    async def _converted(self, batch: Batch) -> list[Any]:
+        """The batch as Arrow; a large one is converted in a thread, so that the event loop goes on."""
+        if batch.length * len(batch.columns) <= _CELLS_AT_ONCE:
+            return arrow_chunks(batch) if batch.length else []
+        return await asyncio.get_running_loop().run_in_executor(self.session.threads, arrow_chunks, batch)
 
     async def _run(self, work: Any) -> None:
         async with self.turn:

@@ -33,6 +33,10 @@ class Session:
         self._engine, self._context = engine, context
         self._cursor: duckdb.DuckDBPyConnection | None = None
 
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        return self._engine.threads
+
     async def run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """What `work` answers. Raises DeadlineError (the statement is interrupted then, and when the caller is
         cancelled), CostError past the engine's memory, RequestError for a number that does not fit."""

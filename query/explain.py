@@ -40,12 +40,17 @@ _FIRST = "what stands before it is done here"
 def explain(
     plan: Plan, queries: Mapping[Scan, Query], capabilities: Mapping[str, Capabilities], limits: Limits
 ) -> dict[str, Json]:
-    """`plan`: the tree, from the last step to the scans; `sources`: each scan's native request and what it does;
+    """`plan`: the tree, from the last step to the scans; `sources`: each scan's native request and what it does (some run
+    only where an attempt's numbers prove nothing);
     `here`: what is left to the local engine, each part with the reason; `estimate`: of the cost."""
     found = list(dict.fromkeys(scans(plan)))
+    first = set(_first_way(plan))
     return {
         "plan": _tree(plan, found),
-        "sources": [_source(scan, queries[scan], at) for at, scan in enumerate(found)],
+        "sources": [
+            {**_source(scan, queries[scan], at), "only_if_not_proven": scan not in first}
+            for at, scan in enumerate(found)
+        ],
         "here": _left(plan, capabilities),
         "estimate": _estimate(plan, found),
         "limits": asdict(limits),
@@ -109,6 +114,15 @@ def _buckets(plan: Plan) -> list[tuple[BucketKey, int]]:
 def _groupings(plan: Plan) -> list[Grouping]:
     own = [plan.group] if isinstance(plan, Aggregate | Scan) and plan.group is not None else []
     return own + [group for child in inputs(plan) for group in _groupings(child)]
+
+
+def _first_way(plan: Plan) -> list[Scan]:
+    """The scans that run unless an attempt fails."""
+    if isinstance(plan, Scan):
+        return [plan]
+    if isinstance(plan, Attempt):
+        return _first_way(plan.pushed)
+    return [scan for child in inputs(plan) for scan in _first_way(child)]
 
 
 def _source(scan: Scan, query: Query, at: int) -> dict[str, Json]:
