@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,6 +17,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from libs.context import Limits, RequestContext
+from libs.errors import CostError, NotFoundError, RequestError
+from libs.result import INT64, TIMESTAMP
 from parser.json_body import parse_body
 from query.backend import InstanceConfig, NotProven, Ordering, Point, Pushdown
 from query.bind import bind
@@ -23,18 +27,18 @@ from query.expr import And, Compare, Predicate, leaves
 from query.influx import open_backend
 from query.influx.capabilities import InfluxCapabilities
 from query.influx.store import InfluxStore
-from query.plan import Aggregate, Filter, Order, Plan, Scan, inputs
+from query.plan import Aggregate, Aggregation, FieldKey, Filter, Grouping, Order, Plan, Scan, inputs
 from unittest_.conformance.data import NOW, DataSet, data_sets
 from unittest_.conformance.random_filters import filters, named
+from unittest_.recording_proxy import RecordingProxy
 from unittest_.reference import answer
 from unittest_.reference.filters import compile_filter
 from unittest_.reference.times import instant, written
 
 WEEK = 7 * 86_400 * 10**9
 SLOW = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-Load = Callable[[Sequence[Point]], Any]
 
 
 def context(**limits: Any) -> RequestContext:
@@ -292,3 +296,95 @@ def group_property(name: str) -> Any:
 test_groups_over_access = group_property("access")
 test_groups_over_odd = group_property("odd")
 test_groups_over_nanos = group_property("nanos")
+
+
+async def test_sums_that_prove_nothing(store: InfluxStore, db: str) -> None:
+    """InfluxDB wraps integers in silence, and has no word for an infinity."""
+    big = [Point("big", {}, {"i": 2**62, "f": 1.7e308, "g": 1}, number) for number in range(3)]
+    await store.write(db, big, context())
+    table = await store.table(SourceRef("influx", (db, "big")), context())
+    for field in ("i", "f"):
+        kind = table.fields[field].type
+        group = Grouping((), (Aggregation("sum", field, "n", type=kind),))
+        with pytest.raises(NotProven):
+            await rows(store, Scan(table.source, group=group, table=table))
+    group = Grouping((), (Aggregation("max", "i", "n", type=table.fields["i"].type),))
+    assert await rows(store, Scan(table.source, group=group, table=table)) == [(2**62,)]
+
+
+async def test_rows_are_counted_only_where_a_field_is_in_all(store: InfluxStore, db: str) -> None:
+    group = Grouping((), (Aggregation("count", None, "n", type=INT64),))
+    lone = [Point("lone", {}, {"f": 1.0} if number % 2 else {"g": 1.0}, number) for number in range(4)]
+    await store.write(db, lone, context())
+    table = await store.table(SourceRef("influx", (db, "lone")), context())
+    with pytest.raises(NotProven):
+        await rows(store, Scan(table.source, group=group, table=table))
+    await store.write(db, [Point("lone", {}, {"f": 2.0}, number) for number in range(4)], context())
+    assert await rows(store, Scan(table.source, group=group, table=table)) == [(4,)]
+    empty = Compare("time", "gt", 100, TIMESTAMP)
+    assert await rows(store, Scan(table.source, where=empty, group=group, table=table)) == [(0,)]
+
+
+async def test_limits_of_rows_and_groups(store: InfluxStore, tables: dict[str, Table]) -> None:
+    table = tables["access"]
+    held_rows = len(data_sets()["access"].tables["series"].rows)
+    scan = Scan(table.source, ("time",), table=table)
+    assert len(await rows(store, scan, rows_fetched=held_rows)) == held_rows
+    with pytest.raises(CostError):
+        await rows(store, scan, rows_fetched=held_rows - 1)
+    group = Grouping((FieldKey("host"),), (Aggregation("count", "status", "n", type=INT64),))
+    with pytest.raises(CostError):
+        await rows(store, replace(scan, columns=(), group=group), groups=1)
+
+
+async def test_leaving_early_stops_the_statement(store: InfluxStore, db: str) -> None:
+    """G20: nothing of a query that nobody reads stays behind in the store."""
+    await store.write_lines(db, "long", b"\n".join(b"long v=%d %d" % (n, n) for n in range(200_000)), "ns", context())
+    table = await store.table(SourceRef("influx", (db, "long")), context())
+    stream = store.compile(Scan(table.source, table.visible(), table=table)).stream(context())
+    async with aclosing(cast("AsyncGenerator[Any, None]", stream)) as batches:
+        first = await anext(batches)
+        assert 0 < first.length <= 10_000
+    running: list[str] = []
+    for _ in range(50):
+        result = await store.client.ask("SHOW QUERIES", context())
+        running = [row[1] for one in result.get("series", []) for row in one["values"]]
+        if not any('FROM "long"' in text or "FROM long" in text for text in running):
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail(f"still running: {running}")
+
+
+async def test_the_catalogue_is_kept_for_a_while(influx_url: str, db: str, store: InfluxStore) -> None:
+    proxy = RecordingProxy(influx_url)
+    await proxy.start()
+    other = cast(InfluxStore, open_backend(InstanceConfig("influx", "series", proxy.url, "", catalog_seconds=60)))
+    source = SourceRef("influx", (db, "kept"))
+    try:
+        with pytest.raises(NotFoundError) as found:
+            await other.table(source, context())
+        assert found.value.code.name == "MEASUREMENT_UNKNOWN"
+        await other.write(db, [Point("kept", {}, {"v": 1})], context())
+        await other.table(source, context())
+        proxy.clear()
+        assert "v" in (await other.table(source, context())).fields
+        assert proxy.received == b""
+        await other.write(db, [Point("kept", {}, {"w": 1})], context())
+        assert "w" in (await other.table(source, context())).fields
+        proxy.clear()
+        for target in ((db, ""), ("..", "m"), (db, "\n"), (db, "_series")):
+            with pytest.raises(RequestError):
+                await other.table(SourceRef("influx", target), context())
+        assert proxy.received == b""
+        with pytest.raises(NotFoundError) as found:
+            await other.table(SourceRef("influx", ("nowhere", "m")), context())
+        assert found.value.code.name == "DATABASE_UNKNOWN"
+        asked = RequestContext(
+            id="abc-1", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01", deadline=time.monotonic() + 9
+        )
+        await other.ping(asked)
+        assert b"X-Request-ID: abc-1\r\n" in proxy.received
+        assert b"traceparent: 00-aaaa" in proxy.received
+    finally:
+        await other.close()
+        await proxy.stop()

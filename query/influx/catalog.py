@@ -50,7 +50,7 @@ class InfluxCatalog:
         """The tag keys, and the fields' keys with InfluxDB's types, a field once for each of its types."""
         name, source = identifier(measurement), self._client.name
         # Two requests: of several statements the server tells "not executed" for whatever was wrong with the first.
-        (found,) = await self._client.ask(f"SHOW FIELD KEYS FROM {name}", context, db)
+        found = await self._client.ask(f"SHOW FIELD KEYS FROM {name}", context, db)
         fields = [(row[0], row[1]) for row in rows_of(found, source, 2)]
         if not fields:
             raise NotFoundError(
@@ -60,5 +60,5 @@ class InfluxCatalog:
                 pointer="path/measurement",
                 hint=f"GET /{source}/{db} lists them.",
             )
-        (found,) = await self._client.ask(f"SHOW TAG KEYS FROM {name}", context, db)
+        found = await self._client.ask(f"SHOW TAG KEYS FROM {name}", context, db)
         return [row[0] for row in rows_of(found, source, 1)], fields

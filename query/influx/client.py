@@ -9,7 +9,7 @@ from libs.context import RequestContext
 from libs.errors import StoreError
 from libs.http import HttpClient
 from query.backend import InstanceConfig
-from query.influx.decode import Json, Lines, results, unreadable, whole
+from query.influx.decode import Json, Lines, only, unreadable, whole
 
 CHUNK_ROWS = 10_000
 _URL_BYTES = 8_000
@@ -34,17 +34,16 @@ class InfluxClient:
     async def close(self) -> None:
         await self._http.close()
 
-    async def ask(self, statements: str, context: RequestContext, db: str | None = None) -> list[Json]:
-        """Runs statements that read, and answers one whole result each."""
-        method, path, body = _sent(statements, db, chunked=False)
+    async def ask(self, statement: str, context: RequestContext, db: str | None = None) -> Json:
+        """Runs one statement that reads, and answers its whole result."""
+        method, path, body = _sent(statement, db, chunked=False)
         answer = await self._http.request(
             method, path, context, body=body, content_type="application/x-www-form-urlencoded", idempotent=True
         )
-        found = results(answer.body, self.name)
+        found = only(answer.body, self.name)
         if answer.status != 200:
             raise StoreError(f"{self.name!r} answered {answer.status}.", source=self.name)
-        for result in found:
-            whole(result, self.name, context)
+        whole(found, self.name, context)
         return found
 
     async def order(self, statement: str, context: RequestContext, db: str | None = None) -> Json:
@@ -53,10 +52,10 @@ class InfluxClient:
         answer = await self._http.request(
             "POST", "/query", context, body=urlencode(params).encode(), content_type="application/x-www-form-urlencoded"
         )
-        found = results(answer.body, self.name)
+        found = only(answer.body, self.name)
         if answer.status != 200:
             raise StoreError(f"{self.name!r} answered {answer.status}.", source=self.name)
-        return {"results": found}
+        return {"results": [found]}
 
     async def parts(self, statement: str, db: str, context: RequestContext) -> AsyncGenerator[Json, None]:
         """Runs one statement that reads, and answers its result part by part, as they are pulled. Leaving early drops
@@ -70,10 +69,10 @@ class InfluxClient:
             async for data in answer.chunks():
                 for line in lines.feed(data):
                     if line:
-                        (last,) = results(line, self.name)
+                        last = only(line, self.name)
                         yield last
             if lines.rest():  # every part ends its line, what says why it cannot be written does not
-                results(lines.rest(), self.name)
+                only(lines.rest(), self.name)
                 raise unreadable(self.name, "it was cut short")
             if answer.status != 200:
                 raise StoreError(f"{self.name!r} answered {answer.status}.", source=self.name)

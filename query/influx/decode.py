@@ -18,6 +18,13 @@ from libs.result import Cell, Type, TypeName
 Json = Any
 MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_INT64 = 2**63 - 1
+_TAKEN: dict[TypeName, frozenset[type]] = {
+    TypeName.BOOLEAN: frozenset({bool, type(None)}),
+    TypeName.INT64: frozenset({int, type(None)}),
+    TypeName.FLOAT64: frozenset({int, float, type(None)}),
+    TypeName.STRING: frozenset({str, type(None)}),
+    TypeName.TIMESTAMP: frozenset({int}),
+}
 
 
 class NotFinite(StoreError):
@@ -62,6 +69,14 @@ def results(body: bytes, source: str) -> list[Json]:
         if "error" in result:
             raise failure(str(result["error"]), source)
     return found
+
+
+def only(body: bytes, source: str) -> Json:
+    """The result of the one statement that was sent. Raises as `results` does."""
+    found = results(body, source)
+    if len(found) != 1:
+        raise unreadable(source, "it has not one result")
+    return found[0]
 
 
 def series(result: Json, source: str) -> list[Json]:
@@ -115,16 +130,17 @@ def columns(
 
 
 def _cells(found: Sequence[Json], kind: Type) -> list[Cell]:
-    match kind.name:
-        case TypeName.FLOAT64:
-            # Adding 0.0 makes integers floats and -0 zero.
+    seen = set(map(type, found))
+    if not seen <= _TAKEN[kind.name]:
+        raise ValueError("a cell of another type")
+    if kind.name is TypeName.FLOAT64:
+        # Adding 0.0 makes integers floats and -0 zero.
+        if type(None) in seen:
             return [None if value is None else value + 0.0 for value in found]
-        case TypeName.INT64:
-            if not all(value is None or (type(value) is int and value <= _MAX_INT64) for value in found):
-                raise ValueError("not an int64")
-            return list(found)
-        case _:
-            return list(found)
+        return [value + 0.0 for value in found]
+    if kind.name is TypeName.INT64 and max((value for value in found if value is not None), default=0) > _MAX_INT64:
+        raise ValueError("not an int64")
+    return list(found)
 
 
 def unreadable(source: str, why: str) -> StoreError:

@@ -103,7 +103,7 @@ class InfluxGroups:
         most = max(totals)
         if not most or sum(1 for total in totals if total) == 1:
             return
-        (result,) = await self.client.ask(request.proof_of(request.fields[totals.index(most)]), context, request.db)
+        result = await self.client.ask(request.proof_of(request.fields[totals.index(most)]), context, request.db)
         rows = [row for one in series(result, source) for row in one.get("values", [])]
         if len(rows) != 1 or [value or 0 for value in rows[0][1:]] != totals:
             raise NotProven("no field is in every row")

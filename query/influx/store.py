@@ -43,7 +43,7 @@ class InfluxStore(InfluxBackend):
     async def _uptime(self, context: RequestContext) -> str | None:
         """None where the server does not tell everyone."""
         try:
-            (result,) = await self.client.ask("SHOW DIAGNOSTICS", context)
+            result = await self.client.ask("SHOW DIAGNOSTICS", context)
         except StoreError as error:
             if error.status >= 503:
                 raise
@@ -54,7 +54,7 @@ class InfluxStore(InfluxBackend):
         return None
 
     async def databases(self, context: RequestContext) -> Json:
-        return {"results": await self.client.ask("SHOW DATABASES", context)}
+        return {"results": [await self.client.ask("SHOW DATABASES", context)]}
 
     async def create_database(self, db: str, context: RequestContext) -> Json:
         return await self.client.order(f"CREATE DATABASE {identifier(database_name(db))}", context)
@@ -68,9 +68,9 @@ class InfluxStore(InfluxBackend):
 
     async def measurements(self, db: str, context: RequestContext) -> Json:
         found = await self.client.ask("SHOW MEASUREMENTS", context, database_name(db))
-        if not series(found[0], self.name):  # so it answers for a database that is not there, too
+        if not series(found, self.name):  # so it answers for a database that is not there, too
             await self._known_database(db, context)
-        return {"results": found}
+        return {"results": [found]}
 
     async def drop_measurement(self, db: str, measurement: str, context: RequestContext) -> Json:
         """Raises NotFoundError (DATABASE_UNKNOWN, MEASUREMENT_UNKNOWN)."""
@@ -147,7 +147,7 @@ class InfluxStore(InfluxBackend):
             return None
 
     async def _known_database(self, db: str, context: RequestContext) -> None:
-        (result,) = await self.client.ask("SHOW DATABASES", context)
+        result = await self.client.ask("SHOW DATABASES", context)
         if [db] not in rows_of(result, self.name, 1):
             raise NotFoundError(
                 f"There is no database {db!r}.", code="DATABASE_UNKNOWN", source=self.name, pointer="path/db"

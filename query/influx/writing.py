@@ -84,7 +84,7 @@ class LineWriter:
 
     async def _shards(self) -> list[tuple[int, int]]:
         """(first instant, first instant after) of the database's shards, ordered, in nanoseconds."""
-        (result,) = await self._client.ask("SHOW SHARDS", self._context)
+        result = await self._client.ask("SHOW SHARDS", self._context)
         source, found = self._client.name, set()
         for one in series(result, source):
             for row in one.get("values", []):
