@@ -214,8 +214,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
         self._line: deque[asyncio.Future[Connection | None]] = deque()
-        self._count = 0
-        self._closed = False
+        self._count, self._closed = 0, False
 
     def kept(self) -> Connection | None:
         """A connection that is open and idle, if there is one."""
@@ -238,15 +237,16 @@ class Pool:
                 return connection
         else:
             self._count += 1
+        opened: Connection | None = None
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, opened = await self._loop.create_connection(
                     lambda: Connection(self), self._host, self._port, ssl=self._tls
                 )
-        except BaseException:
-            self._leave()
-            raise
-        return opened
+            return opened
+        finally:
+            if opened is None:
+                self._leave()
 
     def put(self, connection: Connection) -> None:
         """Takes a connection back after its exchange; one whose answer was not read to its end is dropped."""
