@@ -20,7 +20,6 @@ _NDJSON = "application/x-ndjson"
 _OUTCOME = (
     "took,errors,items.*._id,items.*._version,items.*.result,items.*.status,items.*.error.type,items.*.error.reason"
 )
-_MEMBERS = ("_id", "_version", "result", "status")
 
 
 class EsIngest:
@@ -67,19 +66,21 @@ class EsIngest:
     async def _send(
         self, index: str, body: bytes, batch: Sequence[Document], refresh: bool, context: RequestContext
     ) -> list[Mapping[str, Json]]:
-        sent = [document for document in batch if _fits(document)]
-        told: Iterator[Any] = iter(())
-        if sent:
+        told: list[Mapping[str, Json]] = []
+        if body:
             path = f"/{index}/_bulk?filter_path={_OUTCOME}{'&refresh=true' if refresh else ''}"
             answer = await self._client.write("POST", path, context, body, _NDJSON)
             try:
-                told = iter([next(iter(item.values())) for item in answer["items"]])
+                told = [outcome for item in answer["items"] for outcome in item.values()]
             except (KeyError, TypeError, AttributeError) as error:
                 raise self._client.unreadable("it lists no items") from error
-        try:
-            return [_item(next(told)) if _fits(document) else _BAD_ID for document in batch]
-        except StopIteration as error:
-            raise self._client.unreadable("it lists fewer items than were sent") from error
+        fitting = [_fits(document) for document in batch]
+        if len(told) != sum(fitting):
+            raise self._client.unreadable(f"it lists {len(told)} items of {sum(fitting)} that were sent")
+        if len(told) == len(batch):
+            return told
+        outcomes = iter(told)
+        return [next(outcomes) if fits else _BAD_ID for fits in fitting]
 
     def _refusal(self, item: Mapping[str, Any]) -> HostMonitorError:
         """The error of a single document."""
@@ -131,12 +132,6 @@ def batches(documents: Sequence[Document], action: bytes) -> Iterator[tuple[byte
 
 def _fits(document: Document) -> bool:
     return document.id is None or 0 < len(document.id.encode("utf-8", "replace")) <= _LONGEST_ID
-
-
-def _item(told: Mapping[str, Any]) -> Mapping[str, Json]:
-    if "error" not in told:
-        return {name: told[name] for name in _MEMBERS}
-    return {"_id": told.get("_id"), "status": told["status"], "error": told["error"]}
 
 
 def _unknown(error: StoreError) -> Mapping[str, Json]:
