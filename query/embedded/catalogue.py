@@ -16,7 +16,7 @@ Cursor = duckdb.DuckDBPyConnection
 FORMAT = 1  # of the tables below and of what they describe
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS hm_format(version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_format(version INTEGER NOT NULL, commits BIGINT NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS hm_ids START 1;
 CREATE TABLE IF NOT EXISTS hm_indices(
     id BIGINT NOT NULL, instance VARCHAR NOT NULL, name VARCHAR NOT NULL, uuid VARCHAR NOT NULL, created_ms BIGINT NOT NULL,
@@ -60,9 +60,16 @@ def prepare(cursor: Cursor) -> int:
             cursor.execute(statement)
     row = cursor.execute("SELECT version FROM hm_format").fetchone()
     if row is None:
-        cursor.execute("INSERT INTO hm_format VALUES (?)", [FORMAT])
+        cursor.execute("INSERT INTO hm_format VALUES (?, 0)", [FORMAT])
     cursor.execute("COMMIT")
     return FORMAT if row is None else int(row[0])
+
+
+def commits(cursor: Cursor) -> int:
+    """How many transactions of writes the file holds."""
+    row = cursor.execute("SELECT commits FROM hm_format").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def next_id(cursor: Cursor) -> int:

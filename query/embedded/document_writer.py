@@ -101,6 +101,7 @@ class _Batch:
 
     def _take(self, document: Document, replace: bool) -> dict[str, Json]:
         identifier = new_id() if document.id is None else _checked(document.id)
+        parsed = parse_document(document.source, self.index.mapping, identifier)
         version = self.versions.get(identifier, 0)
         if version and not replace:
             reason = f"[{identifier}]: version conflict, document already exists (current version [{version}])"
@@ -109,7 +110,6 @@ class _Batch:
                 "status": 409,
                 "error": {"type": "version_conflict_engine_exception", "reason": reason},
             }
-        parsed = parse_document(document.source, self.index.mapping, identifier)
         if parsed.added:
             self._extend(attach(parsed, self.index.mapping))
         self._widen(parsed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import duckdb
@@ -11,6 +10,10 @@ from libs.errors import ConfigError, HostMonitorError, StoreError
 from query.embedded import catalogue
 
 FILE = "hostmonitor.duckdb"
+
+
+class DamagedLog(StoreError):
+    """The file itself may be sound: its log cannot be replayed."""
 
 
 def open_file(path: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
@@ -43,16 +46,6 @@ def open_file(path: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def quarantine_log(path: Path) -> str | None:
-    """Moves the file's log aside; answers its new name, None when there is no log."""
-    log = path.with_name(path.name + ".wal")
-    if not log.exists():
-        return None
-    aside = log.with_name(f"{log.name}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-    log.rename(aside)
-    return aside.name
-
-
 def _unusable(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"The data directory {path.parent} cannot be used: {why}.", hint="set data_dir to a directory of one's own"
@@ -69,4 +62,6 @@ def _why(path: Path, error: duckdb.Error) -> HostMonitorError:
         )
     if "permission denied" in lowered or "is a directory" in lowered or "read-only" in lowered:
         return _unusable(path, text)
+    if "replaying WAL" in text or "Corrupt WAL" in text:
+        return DamagedLog(f"The log of {path.name} is damaged: {text}")
     return StoreError(f"{path.name} cannot be opened: {text}")

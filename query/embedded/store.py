@@ -15,11 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from libs.errors import HostMonitorError, StoreError
+from libs.errors import ConfigError, HostMonitorError, StoreError
 from query.backend import InstanceConfig
 from query.embedded import catalogue
+from query.embedded.commit_mark import CommitMark, keep_log, log_of
 from query.embedded.documents_state import DocumentsState
-from query.embedded.file import FILE, open_file, quarantine_log
+from query.embedded.file import FILE, DamagedLog, open_file
 from query.embedded.readers import Readers
 from query.embedded.series_state import SeriesState
 from query.embedded.writer import Writer
@@ -35,7 +36,7 @@ class Store:
     """An open file: a writer, readers, and what the file holds (as published by the last commit).
 
     A file that DuckDB cannot read leaves the store degraded: `check` and every operation raise what is wrong, the service
-    and its other stores go on. A damaged log alone is moved aside (`quarantined` names it) and the file opened without.
+    and its other stores go on. The file is opened without a log that is damaged, which is kept aside (`quarantined` names it).
     """
 
     def __init__(self, path: Path, memory_mb: int, threads: int) -> None:
@@ -48,6 +49,7 @@ class Store:
         self.series = SeriesState()
         self._memory_mb = memory_mb
         self._broken = False
+        self._mark = CommitMark(path)
         self._write: Cursor | None = None
         self._root: Cursor | None = None
         try:
@@ -73,7 +75,11 @@ class Store:
             self._write = self._cursor()
         return self._write
 
+    def committing(self, cursor: Cursor) -> None:
+        self._mark.step(cursor)
+
     def committed(self) -> None:
+        self._mark.acknowledge()
         self.documents.publish()
         self.series.publish()
 
@@ -98,19 +104,31 @@ class Store:
             self._write.close()
         if self._root is not None:
             self._root.close()
+        self._mark.close()
 
     def _start(self) -> None:
+        """Opens the file; a log that has lost acknowledged writes is kept aside, and said."""
+        copy = keep_log(self.path)
         try:
             self._root = open_file(self.path, self._memory_mb)
-        except StoreError:
-            self.quarantined = quarantine_log(self.path)
-            if self.quarantined is None:
-                raise
-            _log.error(
-                "embedded store: damaged log moved to %s; writes since the last checkpoint are in it", self.quarantined
-            )
+        except DamagedLog:
+            log_of(self.path).unlink()
             self._root = open_file(self.path, self._memory_mb)
-        self._load(self._cursor())
+        except (StoreError, ConfigError):
+            if copy is not None:
+                copy.unlink()
+            raise
+        cursor = self._cursor()
+        held, known = catalogue.commits(cursor), self._mark.known()
+        if copy is not None and held < known:
+            self.quarantined = copy.name
+            _log.error(
+                "the log of the embedded store was damaged: %d commits are lost, it is kept as %s", known - held, copy
+            )
+        elif copy is not None:
+            copy.unlink()
+        self._mark.begin(held)
+        self._load(cursor)
 
     def _load(self, cursor: Cursor) -> None:
         columns = catalogue.columns_of(cursor)
@@ -131,7 +149,9 @@ class Store:
         self._write = None
         self._root = open_file(self.path, self._memory_mb)
         self._broken = False
-        self._load(self._cursor())
+        cursor = self._cursor()
+        self._mark.begin(catalogue.commits(cursor))
+        self._load(cursor)
 
 
 @dataclass(slots=True)

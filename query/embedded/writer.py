@@ -63,6 +63,10 @@ class Host(Protocol):
     """What the writer needs from the store around it."""
 
     def write_cursor(self) -> Cursor: ...
+    def committing(self, cursor: Cursor) -> None:
+        """The last statement of a transaction."""
+        ...
+
     def committed(self) -> None:
         """Publishes what the transaction changed."""
         ...
@@ -189,6 +193,7 @@ class Writer:
                 outcomes = jobs[0].target.apply(cursor, [job.payload for job in jobs])
                 for job, outcome in zip(jobs, outcomes, strict=True):
                     job.outcome, job.failed = outcome, isinstance(outcome, HostMonitorError)
+            self.host.committing(cursor)
             cursor.execute("COMMIT")
             done = True
         finally:
