@@ -55,6 +55,7 @@ class EmbeddedDocuments(EmbeddedBackend):
         return table_of(source, views)
 
     def compile(self, scan: Scan) -> Query:
+        self.capabilities.require(scan)
         check = ignored_check(scan)
         return EmbeddedQuery(self.store, self.name, compiled(scan), scan.group is not None, check)
 

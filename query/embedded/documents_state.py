@@ -31,7 +31,7 @@ TYPES: Mapping[str, Type] = {
 class StoredField:
     """`native` of a field: where its values stand. `ignored` holds the numbers in `_ignored` of what rows may lack of it, the
     `keyword` one only where a text is compared, sorted or grouped by. `above`: a sub-field that shares its parent's column, of
-    which it lacks the texts longer than this (in UTF-16 units)."""
+    which it lacks the texts longer than this (in UTF-16 units). `lowered`: its texts are lower-cased."""
 
     column: str
     number: int
@@ -39,6 +39,7 @@ class StoredField:
     ignored: tuple[int, ...] = ()
     keyword: tuple[int, ...] = ()
     above: int | None = None
+    lowered: bool = False
 
     @property
     def sql(self) -> str:
@@ -149,7 +150,9 @@ def _leaf_fields(leaf: Leaf, columns: Mapping[str, ColumnDef], found: dict[str, 
         analysed=leaf.kind == "text",
         ops=ID_OPS if leaf.kind == "ip" else None,
         address=leaf.kind == "ip",
-        native=StoredField(column.physical, column.number, leaf.kind, ignored, searched),
+        native=StoredField(
+            column.physical, column.number, leaf.kind, ignored, searched, lowered="normalizer" in leaf.params
+        ),
     )
     for sub in leaf.subs:
         own = columns[sub.path]
@@ -169,6 +172,7 @@ def _leaf_fields(leaf: Leaf, columns: Mapping[str, ColumnDef], found: dict[str, 
                 (own.number,) if own.ignored else (),
                 (),
                 sub.params.get("ignore_above") if sub.shares and own.ignored else None,
+                "normalizer" in sub.params,
             ),
         )
 

@@ -50,7 +50,7 @@ class Search:
     def answer(self, index: str, total: int, rows: Sequence[Sequence[Any]]) -> dict[str, Json]:
         hits = [self._hit(index, row) for row in rows]
         scores = [hit["_score"] for hit in hits if hit["_score"] is not None]
-        found: dict[str, Json] = {"max_score": max(scores, default=None), "hits": hits}
+        found: dict[str, Json] = {"max_score": None if self.sort else max(scores, default=None), "hits": hits}
         if self.tracked is not False:
             limit = total if self.tracked is True else self.tracked
             relation = "eq" if total <= limit else "gte"

@@ -12,7 +12,7 @@ from libs.errors import NotSupportedError, RequestError
 from query.catalog import Field
 from query.embedded.documents_state import StoredField
 from query.embedded.search_dates import date_range
-from query.embedded.values import INT_RANGES, Ignored, Malformed, NeedsText, converter
+from query.embedded.values import INT_RANGES, Ignored, Malformed, NeedsText, converter, lowered
 
 Json = Any
 MAX_DEPTH = 32
@@ -150,7 +150,7 @@ class Clauses:
         if native.kind in ("date", "date_nanos"):
             ranges = [self._dates(member, {"gte": value, "lte": value}, at) for value in values]
             return Condition("(" + (" OR ".join(one.sql for one in ranges) or "FALSE") + ")")
-        operands = [operand for value in values if (operand := _operand(native.kind, value, at)) is not None]
+        operands = [operand for value in values if (operand := _operand(native, value, at)) is not None]
         kind = _SQL[member.type.name.value]
         bound = self.bind(operands, f"{kind}[]")
         if native.kind == "text":
@@ -173,7 +173,7 @@ class Clauses:
             raise unsupported(f"range on a field of type {kind}", f"{at}/{name}")
         tests = []
         for sign, value in bounds.items():
-            test = _bound(kind, sign, value, f"{at}/{name}/{sign}")
+            test = _bound(_native(member), sign, value, f"{at}/{name}/{sign}")
             if test is None:
                 return NOTHING
             tests.append((test[0], self.bind(test[1], _SQL[member.type.name.value])))
@@ -197,6 +197,8 @@ class Clauses:
         member, value = self._textual(content, "wildcard", at, "wildcard")
         if member is None:
             return NOTHING
+        if not value:
+            return NOTHING
         bound = self.bind(_wildcard_regex(value), "VARCHAR")
         return _each(member, lambda sql: f"regexp_full_match({sql}, {bound})")
 
@@ -207,9 +209,11 @@ class Clauses:
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise _invalid(f"{clause} takes a text of at most {MAX_TEXT} characters.", f"{at}/{name}")
         member = self.fields.get(name)
-        if member is not None and _native(member).kind not in ("keyword", "text"):
+        if member is None:
+            return None, value
+        if _native(member).kind not in ("keyword", "text"):
             raise unsupported(f"{clause} on a field of type {_native(member).kind}", f"{at}/{name}")
-        return member, value
+        return member, lowered(value) if _native(member).lowered else value
 
 
 def _native(member: Field) -> StoredField:
@@ -237,8 +241,9 @@ def _each(member: Field, test: Callable[[str], str]) -> Condition:
     return Condition(f"({test(_column(member))})")
 
 
-def _operand(kind: str, value: Json, at: str) -> Any:
+def _operand(native: StoredField, value: Json, at: str) -> Any:
     """An operand as the field holds it; None when no value of the field can equal it."""
+    kind = native.kind
     if value is None or isinstance(value, dict | list):
         raise _invalid("An operand is a plain value.", at)
     if kind in INT_RANGES:
@@ -250,7 +255,7 @@ def _operand(kind: str, value: Json, at: str) -> Any:
     if kind == "ip" and isinstance(value, str) and "/" in value:
         raise unsupported("a network of addresses", at)
     try:
-        return converter(kind, {})(value)
+        return converter(kind, {"normalizer": "lowercase"} if native.lowered else {})(value)
     except NeedsText:
         return repr(value)
     except (Malformed, Ignored) as error:
@@ -270,10 +275,10 @@ def _numeric(value: Json, at: str) -> int | float:
         raise _invalid("The operand is not a number.", at) from None
 
 
-def _bound(kind: str, sign: str, value: Json, at: str) -> tuple[str, Any] | None:
+def _bound(native: StoredField, sign: str, value: Json, at: str) -> tuple[str, Any] | None:
     """The SQL sign and operand of one bound; None when nothing can be within it."""
-    if kind not in INT_RANGES:
-        return _SIGNS[sign], _operand(kind, value, at)
+    if native.kind not in INT_RANGES:
+        return _SIGNS[sign], _operand(native, value, at)
     number = _numeric(value, at)
     upper = sign in ("lt", "lte")
     if not math.isfinite(number) or not -(2**63) <= number < 2**63:

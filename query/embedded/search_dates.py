@@ -16,7 +16,7 @@ Json = Any
 _DAY = 86_400
 _MATHS = re.compile(r"([+-]\d{1,9}|/)([yMwdhHms])", re.ASCII)
 _SECONDS = {"w": 7 * _DAY, "d": _DAY, "h": 3600, "H": 3600, "m": 60, "s": 1}
-_PARTS = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(\.\d+)?)?)?)?)?)?", re.ASCII)
+_PARTS = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:T(\d{2})(?::(\d{2})(?::(\d{2})(\.\d+)?)?)?)?)?)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOW, HIGH = -(2**63), 2**63 - 1
 
@@ -57,15 +57,11 @@ def _instants(value: Json, at: str) -> tuple[int, int]:
 
 
 def _missing(text: str) -> int:
-    """Nanoseconds from an instant to the end of what its text left open."""
+    """Nanoseconds from an instant to the end of what its text left open: of the day, when it names no hour."""
     match = _PARTS.match(text)
     if match is None or (text.isdecimal() and len(text) > 4):
         return 999_999 if text.lstrip("-").isdecimal() else 0
-    year, month, day, hour, minute, second, fraction = match.groups()
-    if month is None:
-        return (366 if calendar.isleap(int(year)) else 365) * _DAY * 10**9 - 1
-    if day is None:
-        return calendar.monthrange(int(year), int(month))[1] * _DAY * 10**9 - 1
+    hour, minute, second, fraction = match.groups()
     width = _DAY if hour is None else 3600 if minute is None else 60 if second is None else 1
     if fraction is None:
         return width * 10**9 - 1

@@ -12,6 +12,9 @@ from query.embedded.documents_state import StoredField
 from query.embedded.search_clauses import unsupported
 
 Json = Any
+SORTABLE = frozenset(
+    {"long", "integer", "short", "byte", "double", "float", "half_float", "boolean", "date", "date_nanos", "keyword"}
+)
 _TAKEN = frozenset({"order", "missing", "mode", "unmapped_type"})
 
 
@@ -53,11 +56,12 @@ def _key(item: Json, at: str, fields: Mapping[str, Field]) -> SortKey:
         return SortKey("t._seq", f"t._seq {order}")
     member = fields.get(name)
     if member is None:
-        if "unmapped_type" in options:
-            return SortKey("NULL", "NULL")
+        if options.get("unmapped_type") in SORTABLE:
+            return SortKey("NULL", "nullif(t._seq, t._seq)", _stand_in(options["unmapped_type"], order, nulls))
         raise RequestError(f"No mapping found for [{name}] in order to sort on.", code="FIELD_UNKNOWN", pointer=at)
+    assert isinstance(member.native, StoredField)
     sql = _sortable(name, member, options.get("mode"), order, at)
-    return SortKey(sql, f"{sql} {order} NULLS {nulls}", _stand_in(member, order, nulls))
+    return SortKey(sql, f"{sql} {order} NULLS {nulls}", _stand_in(member.native.kind, order, nulls))
 
 
 def _parts(item: Json, at: str) -> tuple[str, Mapping[str, Json]]:
@@ -92,13 +96,16 @@ def _sortable(name: str, member: Field, mode: Json, order: str, at: str) -> str:
     return f"list_{mode or ('min' if order == 'asc' else 'max')}({sql})"
 
 
-def _stand_in(member: Field, order: str, nulls: str) -> Json:
+_LONG, _INT, _FLOAT = (-(2**63), 2**63 - 1), (-(2**31), 2**31 - 1), ("-Infinity", "Infinity")
+_ENDS: Mapping[str, tuple[Json, Json]] = {
+    **dict.fromkeys(("long", "boolean", "date"), _LONG),
+    "date_nanos": (0, 2**63 - 1),
+    **dict.fromkeys(("integer", "short", "byte"), _INT),
+    **dict.fromkeys(("double", "float", "half_float"), _FLOAT),
+}
+
+
+def _stand_in(kind: str, order: str, nulls: str) -> Json:
     """What Elasticsearch shows as the sort value of a missing one."""
-    high = (order == "asc") == (nulls == "LAST")
-    match member.type.name.value:
-        case "int64" | "timestamp" | "boolean":
-            return 2**63 - 1 if high else -(2**63)
-        case "float64":
-            return "Infinity" if high else "-Infinity"
-        case _:
-            return None
+    low, high = _ENDS.get(kind, (None, None))
+    return high if (order == "asc") == (nulls == "LAST") else low

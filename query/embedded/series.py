@@ -48,6 +48,7 @@ class EmbeddedSeries(EmbeddedBackend):
         )
 
     def compile(self, scan: Scan) -> Query:
+        self.capabilities.require(scan)
         assert scan.table is not None
         assert isinstance(scan.table.native, MeasurementView)
         grouped = scan.group is not None

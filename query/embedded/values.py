@@ -180,12 +180,17 @@ def _keyword(ignore_above: int | None, lowercase: bool) -> Converter:
         if ignore_above is not None and len(text) * 2 > ignore_above and utf16_length(text) > ignore_above:
             raise Ignored
         if lowercase:
-            text = "".join(map(_lower, text))
+            text = lowered(text)
         if len(text) * 4 > MAX_TERM_BYTES and len(text.encode()) > MAX_TERM_BYTES:
             raise Malformed(f"Document contains at least one immense term (longer than {MAX_TERM_BYTES} bytes)")
         return text
 
     return convert
+
+
+def lowered(text: str) -> str:
+    """What the normalizer `lowercase` makes of a text: each character by itself."""
+    return "".join(map(_lower, text))
 
 
 def _lower(character: str) -> str:
