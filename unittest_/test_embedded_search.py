@@ -205,7 +205,7 @@ def real(es_url: str) -> Any:
     body = {"settings": {"number_of_shards": 1, "number_of_replicas": 0}, "mappings": MAPPING}
     assert _call(index, "PUT", body)[0] == 200
     lines = b"".join(b'{"create":{"_id":"%b"}}\n%b\n' % (name.encode(), source) for name, source in DOCUMENTS)
-    status, answer = _call(f"{index}/_bulk?refresh=true", "POST", lines)
+    _, answer = _call(f"{index}/_bulk?refresh=true", "POST", lines)
     assert not answer["errors"], [item for item in answer["items"] if item["create"]["status"] != 201][:2]
     yield index
     _call(index, "DELETE")

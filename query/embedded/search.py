@@ -10,7 +10,8 @@ import orjson
 
 from libs.errors import NotSupportedError, RequestError
 from query.catalog import Field
-from query.embedded.search_clauses import Clauses, unsupported
+from query.embedded.search_clauses import Clauses
+from query.embedded.search_operands import unsupported
 from query.embedded.search_sort import SortKey, sort_keys
 from query.embedded.search_source import SourceFilter
 

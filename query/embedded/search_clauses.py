@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from libs.errors import NotSupportedError, RequestError
+from libs.errors import RequestError
 from query.catalog import Field
 from query.embedded.documents_state import StoredField
 from query.embedded.search_dates import date_range
-from query.embedded.values import INT_RANGES, Ignored, Malformed, NeedsText, converter, lowered
+from query.embedded.search_operands import SIGNS, bound_of, invalid, operand_of, unsupported
+from query.embedded.values import lowered
 
 Json = Any
 MAX_DEPTH = 32
 MAX_TEXT = 1_000
 _WORD_GAP = r"[^\p{L}\p{M}\p{N}_]+"
 _SQL = {"boolean": "BOOLEAN", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "timestamp": "BIGINT"}
-_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _SCORED = "1.0"
 
 
@@ -32,15 +31,6 @@ class Condition:
 
 
 NOTHING = Condition("FALSE", "0.0")
-
-
-def unsupported(name: str, pointer: str) -> NotSupportedError:
-    return NotSupportedError(
-        f"The embedded store does not answer {name[:100]!r}.",
-        code="CLAUSE_UNSUPPORTED",
-        pointer=pointer,
-        hint="it answers match_all, term, terms, range, exists, prefix, wildcard, bool, sort, size and from",
-    )
 
 
 class Clauses:
@@ -68,13 +58,13 @@ class Clauses:
         if depth > MAX_DEPTH:
             raise RequestError("The query is nested too deeply.", code="TOO_DEEP", pointer=at)
         if not isinstance(clause, dict) or len(clause) != 1:
-            raise _invalid("A query is an object of exactly one clause.", at)
+            raise invalid("A query is an object of exactly one clause.", at)
         name, content = next(iter(clause.items()))
         reader = self._readers.get(name)
         if reader is None:
             raise unsupported(name, f"{at}/{name}")
         if not isinstance(content, dict):
-            raise _invalid(f"{name} is an object.", f"{at}/{name}")
+            raise invalid(f"{name} is an object.", f"{at}/{name}")
         return reader(content, f"{at}/{name}", depth)
 
     def bind(self, value: Any, kind: str) -> str:
@@ -119,7 +109,7 @@ class Clauses:
         _only(content, frozenset({"field"}), at)
         name = content.get("field")
         if not isinstance(name, str):
-            raise _invalid("exists names a field.", at)
+            raise invalid("exists names a field.", at)
         prefix = f"{name}."
         found = [member for path, member in self.fields.items() if path == name or path.startswith(prefix)]
         if not found:
@@ -134,7 +124,7 @@ class Clauses:
     def _terms(self, content: Json, at: str, depth: int) -> Condition:
         named = {name: value for name, value in content.items() if name != "boost"}
         if len(named) != 1:
-            raise _invalid("terms names one field.", at)
+            raise invalid("terms names one field.", at)
         name, values = next(iter(named.items()))
         if not isinstance(values, list):
             raise unsupported("terms lookup", f"{at}/{name}")
@@ -150,7 +140,7 @@ class Clauses:
         if native.kind in ("date", "date_nanos"):
             ranges = [self._dates(member, {"gte": value, "lte": value}, at) for value in values]
             return Condition("(" + (" OR ".join(one.sql for one in ranges) or "FALSE") + ")")
-        operands = [operand for value in values if (operand := _operand(native, value, at)) is not None]
+        operands = [operand for value in values if (operand := operand_of(native, value, at)) is not None]
         kind = _SQL[member.type.name.value]
         bound = self.bind(operands, f"{kind}[]")
         if native.kind == "text":
@@ -161,8 +151,8 @@ class Clauses:
 
     def _range(self, content: Json, at: str, depth: int) -> Condition:
         name, bounds = _single(content, "", at)
-        _only(bounds, frozenset({*_SIGNS, "boost"}), f"{at}/{name}")
-        bounds = {sign: value for sign, value in bounds.items() if sign in _SIGNS and value is not None}
+        _only(bounds, frozenset({*SIGNS, "boost"}), f"{at}/{name}")
+        bounds = {sign: value for sign, value in bounds.items() if sign in SIGNS and value is not None}
         member = self.fields.get(name)
         if member is None:
             return NOTHING
@@ -173,7 +163,7 @@ class Clauses:
             raise unsupported(f"range on a field of type {kind}", f"{at}/{name}")
         tests = []
         for sign, value in bounds.items():
-            test = _bound(_native(member), sign, value, f"{at}/{name}/{sign}")
+            test = bound_of(_native(member), sign, value, f"{at}/{name}/{sign}")
             if test is None:
                 return NOTHING
             tests.append((test[0], self.bind(test[1], _SQL[member.type.name.value])))
@@ -207,7 +197,7 @@ class Clauses:
         _only(options, frozenset({"value", key, "boost", "rewrite"}), f"{at}/{name}")
         value = options.get(key, options.get("value"))
         if not isinstance(value, str) or len(value) > MAX_TEXT:
-            raise _invalid(f"{clause} takes a text of at most {MAX_TEXT} characters.", f"{at}/{name}")
+            raise invalid(f"{clause} takes a text of at most {MAX_TEXT} characters.", f"{at}/{name}")
         member = self.fields.get(name)
         if member is None:
             return None, value
@@ -241,54 +231,6 @@ def _each(member: Field, test: Callable[[str], str]) -> Condition:
     return Condition(f"({test(_column(member))})")
 
 
-def _operand(native: StoredField, value: Json, at: str) -> Any:
-    """An operand as the field holds it; None when no value of the field can equal it."""
-    kind = native.kind
-    if value is None or isinstance(value, dict | list):
-        raise _invalid("An operand is a plain value.", at)
-    if kind in INT_RANGES:
-        number = _numeric(value, at)
-        whole = int(number) if math.isfinite(number) and number == int(number) else None
-        return whole if whole is not None and -(2**63) <= whole < 2**63 else None
-    if kind == "_id":
-        kind = "keyword"
-    if kind == "ip" and isinstance(value, str) and "/" in value:
-        raise unsupported("a network of addresses", at)
-    try:
-        return converter(kind, {"normalizer": "lowercase"} if native.lowered else {})(value)
-    except NeedsText:
-        return repr(value)
-    except (Malformed, Ignored) as error:
-        raise _invalid(f"The operand does not fit a field of type {kind}: {error}", at) from None
-
-
-def _numeric(value: Json, at: str) -> int | float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    try:
-        return int(value)
-    except (ValueError, TypeError):
-        pass
-    try:
-        return float(value)
-    except (ValueError, TypeError):
-        raise _invalid("The operand is not a number.", at) from None
-
-
-def _bound(native: StoredField, sign: str, value: Json, at: str) -> tuple[str, Any] | None:
-    """The SQL sign and operand of one bound; None when nothing can be within it."""
-    if native.kind not in INT_RANGES:
-        return _SIGNS[sign], _operand(native, value, at)
-    number = _numeric(value, at)
-    upper = sign in ("lt", "lte")
-    if not math.isfinite(number) or not -(2**63) <= number < 2**63:
-        within = (number > 0) == upper
-        return (">=", -(2**63)) if within else None
-    if number == int(number):
-        return _SIGNS[sign], int(number)
-    return ("<=", math.floor(number)) if upper else (">=", math.ceil(number))
-
-
 def _wildcard_regex(pattern: str) -> str:
     r"""`*` any text, `?` one code point, `\` takes the next one as it is."""
     parts, at = ["(?s)"], 0
@@ -306,19 +248,15 @@ def _wildcard_regex(pattern: str) -> str:
 def _single(content: Mapping[str, Json], key: str, at: str) -> tuple[str, dict[str, Json]]:
     """A clause's one field and its options; a bare operand stands for {key: operand}."""
     if len(content) != 1:
-        raise _invalid("The clause names one field.", at)
+        raise invalid("The clause names one field.", at)
     name, options = next(iter(content.items()))
     if isinstance(options, dict):
         return name, options
     if not key:
-        raise _invalid("The clause's field holds an object.", f"{at}/{name}")
+        raise invalid("The clause's field holds an object.", f"{at}/{name}")
     return name, {key: options}
 
 
 def _only(content: Mapping[str, Json], known: frozenset[str], at: str) -> None:
     for name in content.keys() - known:
         raise unsupported(name, f"{at}/{name}")
-
-
-def _invalid(message: str, at: str) -> RequestError:
-    return RequestError(message, code="BODY_INVALID", pointer=at)

@@ -9,7 +9,7 @@ from typing import Any
 from libs.errors import RequestError
 from query.catalog import Field
 from query.embedded.documents_state import StoredField
-from query.embedded.search_clauses import unsupported
+from query.embedded.search_operands import unsupported
 
 Json = Any
 SORTABLE = frozenset(
