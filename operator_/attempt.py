@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from libs.context import RequestContext
 from libs.result import Batch, Schema
@@ -18,7 +19,9 @@ class AttemptOperator:
 
     @property
     def schema(self) -> Schema:
-        return self.otherwise.schema
+        """A column is approximate that either way answers so: which it will be shows only when it runs."""
+        both = zip(self.otherwise.schema, self.pushed.schema, strict=True)
+        return tuple(replace(one, approximate=one.approximate or other.approximate) for one, other in both)
 
     async def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
         stream = self.pushed.execute(context)

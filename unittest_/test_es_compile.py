@@ -133,6 +133,9 @@ CASES: dict[str, Scan] = {
         agg("min", "@timestamp", "m"), keys=(BucketKey("@timestamp", 60 * 10**9, "t", unit="ms"), FieldKey("host"))
     ),
     "groups_by_calendar": groups(agg("count"), keys=(BucketKey("nanos", "1M", "t"),)),
+    "groups_estimated": groups(
+        agg("count_distinct", "path", "d"), agg("median", "load", "m"), agg("percentile", "bytes", "p", p=99.9)
+    ),
     "groups_with_filters": groups(
         agg("count", where=leaf("status", "gte", 500)),
         agg("sum", "bytes", "s", where=leaf("host", "eq", "a")),
@@ -161,8 +164,7 @@ REFUSED: dict[str, Scan] = {
     "order of a whole scan": rows(order=(Order("host"),), limit=None),
     "a sum of single floats": groups(agg("sum", "load")),
     "extremes of nanoseconds": groups(agg("max", "nanos")),
-    "an exact median": groups(agg("median", "latency")),
-    "distinct values": groups(agg("count_distinct", "host")),
+    "distinct ids": groups(agg("count_distinct", "_id")),
     "first": groups(agg("first", "host")),
     "days of a zone": groups(agg("count"), keys=(BucketKey("@timestamp", "1d", "t", "Europe/Berlin", "ms"),)),
     "groups by nanoseconds": groups(agg("count"), keys=(FieldKey("nanos"),)),
@@ -215,6 +217,15 @@ async def test_refused(name: str, backend: EsBackend) -> None:
     verdict = backend.capabilities.pushdown(part, bare)
     assert verdict.level is Pushdown.UNSUPPORTED
     assert verdict.reason
+
+
+def test_estimates_say_so(es_url: str) -> None:
+    """Rule 12: on the column, and to who plans."""
+    opened = EsBackend(InstanceConfig("es", "documents", es_url, ""))
+    scan = groups(agg("count"), agg("median", "latency", "m"), agg("count_distinct", "host", "d"))
+    assert [column.approximate for column in opened.compile(scan).schema] == [False, True, True]
+    assert scan.group is not None
+    assert opened.capabilities.pushdown(scan.group, Scan(SOURCE, table=scan.table)).approximate
 
 
 def test_types() -> None:

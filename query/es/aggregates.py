@@ -8,6 +8,7 @@ nothing. Otherwise the number raises NotProven, and the rows are fetched and agg
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -24,6 +25,11 @@ Number = Callable[[Mapping[str, Any]], Cell]
 _EXACT_BOUND = 2**53
 # What is left of the sum of squares after the subtraction, so that ten of a double's digits are sure.
 _LEAST_SHARE = 1e-5
+_COUNTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos", "ip"})
+_DISTINCT_PRECISION = 40_000  # the most there is
+_DIGEST_COMPRESSION = 200
+APPROXIMATE = frozenset({"count_distinct", "median", "percentile"})
+_ESTIMATED = Verdict(Pushdown.EXACT, "the store estimates it", approximate=True)
 _CHECKED = Verdict(Pushdown.EXACT, "the store computes in doubles", checked=True)
 
 
@@ -50,7 +56,7 @@ def aggregate_verdict(aggregate: Aggregation, scan: Scan) -> Verdict:
             return Verdict(Pushdown.UNSUPPORTED, f"{aggregate.name}: {judged.reason}")
     refusable = any(verdict(leaf, scan.typed(leaf.field)).checked for leaf in leaves(aggregate.where))
     found = _of_field(aggregate, scan)
-    return _CHECKED if refusable and found is EXACT else found
+    return replace(found, checked=True) if refusable and found.level is Pushdown.EXACT else found
 
 
 def _of_field(aggregate: Aggregation, scan: Scan) -> Verdict:
@@ -72,6 +78,10 @@ def _of_field(aggregate: Aggregation, scan: Scan) -> Verdict:
             return _CHECKED
         case (("sum" | "avg" | "stddev"), "float"):
             return _no(aggregate, "the store sums widened 32-bit floats, not their decimals")
+        case (("median" | "percentile"), ("integer" | "double" | "float")):
+            return _ESTIMATED
+        case ("count_distinct", kind) if kind in _COUNTED:
+            return _ESTIMATED
         case (("min" | "max"), "date_nanos"):
             return _no(aggregate, "the store answers milliseconds")
         case _:
@@ -115,8 +125,15 @@ def _inner(aggregate: Aggregation, scan: Scan) -> tuple[Clause | None, Number]:
             return {"stats": {"field": native.path}}, _whole_sum if native.kind == "integer" else _sum
         case "avg":
             return {"stats": {"field": native.path}}, _whole_mean if native.kind == "integer" else _mean
-        case _:
+        case "stddev":
             return {"extended_stats": {"field": native.path}}, _deviation
+        case "count_distinct":
+            spec = {"field": native.path, "precision_threshold": _DISTINCT_PRECISION}
+            return {"cardinality": spec}, lambda found: int(found["value"])
+        case _:
+            digest = {"compression": _DIGEST_COMPRESSION}
+            point = 50.0 if aggregate.p is None else aggregate.p
+            return {"percentiles": {"field": native.path, "percents": [point], "tdigest": digest}}, _percentile
 
 
 def _documents(found: Mapping[str, Any]) -> Cell:
@@ -172,6 +189,12 @@ def _finite(value: Any) -> float:
     if isinstance(value, str):  # "Infinity" or "NaN"
         raise NotProven("a sum that is not finite")
     return float(value)
+
+
+def _percentile(found: Mapping[str, Any]) -> Cell:
+    """Of nothing it is null, or "NaN" in older versions."""
+    value = next(iter(found["values"].values()))
+    return value + 0.0 if isinstance(value, int | float) else None
 
 
 def _deviation(found: Mapping[str, Any]) -> Cell:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from libs.result import Cell, Schema
 from query.backend import EXACT, NotProven, Pushdown, UnsupportedPart, Verdict
 from query.es import single
-from query.es.aggregates import Number, Requests, aggregate_verdict, measure
+from query.es.aggregates import APPROXIMATE, Number, Requests, aggregate_verdict, measure
 from query.es.predicates import Clause, native_of
 from query.plan import BucketKey, FieldKey, Grouping, Key, Order, Scan
 from query.schema import schema_of
@@ -25,16 +25,18 @@ _MOST_KEYS_A_PAGE = 10_000
 
 def grouping_verdict(group: Grouping, scan: Scan) -> Verdict:
     """Whether the store makes these groups exactly: as sure as the least sure of its parts."""
-    checked: Verdict | None = None
+    found = EXACT
     for judged in (
         *(_key_verdict(key, scan) for key in group.keys),
         *(aggregate_verdict(aggregate, scan) for aggregate in group.aggregates),
     ):
         if judged.level is not Pushdown.EXACT:
             return judged
-        if judged.checked:
-            checked = judged
-    return checked or EXACT
+        reason = found.reason or judged.reason
+        found = Verdict(
+            Pushdown.EXACT, reason, found.checked or judged.checked, found.approximate or judged.approximate
+        )
+    return found
 
 
 def _key_verdict(key: Key, scan: Scan) -> Verdict:
@@ -115,7 +117,9 @@ def compile_groups(scan: Scan) -> GroupsRequest:
     size = max(1, min(_MOST_KEYS_A_PAGE, _BUCKETS_A_PAGE // (1 + len(inner))))
     if scan.limit is not None:
         size = min(size, scan.limit)
-    decoder = GroupDecoder(schema_of(scan), [_cell(key, scan) for key in group.keys], numbers)
+    estimated = {aggregate.name for aggregate in group.aggregates if aggregate.function in APPROXIMATE}
+    schema = tuple(replace(column, approximate=column.name in estimated) for column in schema_of(scan))
+    decoder = GroupDecoder(schema, [_cell(key, scan) for key in group.keys], numbers)
     return GroupsRequest(sources, inner, size, scan.limit, decoder)
 
 
