@@ -30,6 +30,7 @@ from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
 from middlewares import access, errors
+from middlewares.connection import StrictProtocol
 from middlewares.request_id import IdentifiedRequest
 from operator_.engine import Engine
 from query.backend import InstanceConfig
@@ -195,7 +196,14 @@ def serve() -> None:
             _log.warning(warning)
         _log.info("serving", url=f"{address}{settings.base_path}/", version=VERSION, pid=os.getpid())
 
-    app.run(sock=listening, single_process=True, access_log=False, motd=False, register_sys_signals=False)
+    app.run(
+        sock=listening,
+        protocol=StrictProtocol,
+        single_process=True,
+        access_log=False,
+        motd=False,
+        register_sys_signals=False,
+    )
 
 
 @cli.command()

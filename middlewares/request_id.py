@@ -17,6 +17,7 @@ from sanic.exceptions import BadURL, URITooLong
 from sanic.response import BaseHTTPResponse
 
 from libs.context import request_id_var, traceparent_var
+from middlewares.connection import check_head
 
 REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
@@ -33,6 +34,8 @@ class IdentifiedRequest(Request):
     """`Sanic(…, request_class=IdentifiedRequest)`. `started` is in seconds of time.perf_counter()."""
 
     def __init__(self, url_bytes: bytes, headers: Any, version: str, method: str, *args: Any, **options: Any) -> None:
+        if method != _NO_METHOD:
+            check_head(options["head"])
         try:
             super().__init__(url_bytes, headers, version, method, *args, **options)
         except (BadURL, URITooLong):

@@ -191,11 +191,11 @@ def make_app(name: str, *settings: Any, **more: Any) -> Sanic[Any, Any]:
 
 
 @asynccontextmanager
-async def running(app: Sanic[Any, Any]) -> AsyncIterator[str]:
+async def running(app: Sanic[Any, Any], **options: Any) -> AsyncIterator[str]:
     """Runs an app in this process on a free port; yields its address without a trailing slash."""
     # Sanic takes port 0 for its default port, and leaves the server's methods untyped.
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    server: Any = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
+    server: Any = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False, **options)
     await server.startup()
     await server.before_start()
     await server.after_start()

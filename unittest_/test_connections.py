@@ -1,0 +1,195 @@
+"""T14, T15, F26, F27: what a hostile or slow connection can do, and what a killed process leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from config.settings import Settings
+from main import create_app
+from middlewares import connection
+from middlewares.connection import StrictProtocol, check_head
+from unittest_.running_app import exchange
+from unittest_.sample_service import running
+
+ROOT = Path(__file__).parent.parent
+GOOD = b"GET /health/live HTTP/1.1\r\nHost: a\r\n"
+
+# Each is one way in which readers of HTTP/1.1 disagree (RFC 9112): a gateway sees one request, a lax server another.
+HEADS = {
+    "space before the colon": GOOD + b"Content-Length : 5\r\n\r\nhello",
+    "tab before the colon": GOOD + b"X\t: 1\r\n\r\n",
+    "folded line": GOOD + b"X: 1\r\n folded\r\n\r\n",
+    "two hosts": GOOD + b"Host: b\r\n\r\n",
+    "no host": b"GET /health/live HTTP/1.1\r\n\r\n",
+    "empty host": b"GET /health/live HTTP/1.1\r\nHost:\r\n\r\n",
+    "length and chunked": GOOD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": GOOD + b"Content-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
+    "signed length": GOOD + b"Content-Length: +5\r\n\r\nhello",
+    "length list": GOOD + b"Content-Length: 5, 5\r\n\r\nhello",
+    "length in other digits": GOOD + "Content-Length: ٥\r\n\r\nhello".encode(),
+    "length with an underscore": GOOD + b"Content-Length: 1_0\r\n\r\nhello",
+    "odd transfer-encoding": GOOD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "chunked twice": GOOD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "chunked in HTTP/1.0": b"POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bare line feed": b"GET /health/live HTTP/1.1\nHost: a\n\r\n\r\n",
+    "control character in a value": GOOD + b"X: a\x0bb\r\n\r\n",
+    "zero byte in a value": GOOD + b"X: a\x00b\r\n\r\n",
+    "bare carriage return": GOOD + b"X: a\rY: b\r\n\r\n",
+    "no name": GOOD + b": b\r\n\r\n",
+    "no colon": GOOD + b"nonsense\r\n\r\n",
+    "two spaces": b"GET  /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
+    "other version": b"GET /health/live HTTP/1.2\r\nHost: a\r\n\r\n",
+    "method in brackets": b"G(T /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+CHUNK_SIZES = {
+    "hex prefix": b"0x5",
+    "plus": b"+5",
+    "space": b" 5",
+    "underscore": b"0_5",
+    "other digits": "٥".encode(),
+    "none": b"",
+}
+SECOND = b"GET /health/ready HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    folder = tmp_path_factory.mktemp("connections")
+    app = create_app(Settings(data_dir=folder / "data", log_dir=folder / "logs"), name="connections")
+    app.config.TOUCHUP = False
+    async with running(app, protocol=StrictProtocol) as url:
+        yield url
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+async def test_doubtful_heads_are_refused_and_the_connection_closed(address: str, head: bytes) -> None:
+    """T15, G35: one answer, 400, and nothing behind it is taken for a second request."""
+    answer = await exchange(address, head + SECOND)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"REQUEST_INVALID" in answer
+
+
+@pytest.mark.parametrize("size", CHUNK_SIZES.values(), ids=CHUNK_SIZES)
+async def test_doubtful_chunks_are_refused(address: str, size: bytes) -> None:
+    head = (
+        b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    answer = await exchange(address, head + size + b"\r\nhello\r\n0\r\n\r\n" + SECOND)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_usual_heads_pass(address: str) -> None:
+    answer = await exchange(address, GOOD + "X-Name: ünï\r\nX-Empty:\r\n\r\n".encode() + SECOND)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    check_head(b"GET /a?b=%20 HTTP/1.1\r\nHost: a\r\nAccept: */*")
+
+
+async def test_dripping_heads_are_cut_while_others_are_served(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T14, G26: a byte now and then does not set the head's time back."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
+    host, _, port = address.removeprefix("http://").partition(":")
+
+    async def drip() -> float:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        started = time.monotonic()
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
+
+        async def feed() -> None:
+            while True:
+                writer.write(b"X: 1\r\n")
+                await asyncio.sleep(0.1)
+
+        feeding = asyncio.create_task(feed())
+        try:
+            answer = await asyncio.wait_for(reader.read(), 15)
+        finally:
+            feeding.cancel()
+            writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        return time.monotonic() - started
+
+    drips = [asyncio.create_task(drip()) for _ in range(100)]
+    async with aiohttp.ClientSession(address) as session:
+        for _ in range(5):
+            async with session.get("/health/live") as answer:
+                assert answer.status == 200
+    assert max(await asyncio.gather(*drips)) < 10
+
+
+async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T14: a body has a floor of speed once it has had its grace."""
+    monkeypatch.setattr(connection, "BODY_GRACE_SECONDS", 0.5)
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    )
+
+    async def feed() -> None:
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.05)
+
+    feeding = asyncio.create_task(feed())
+    try:
+        answer = await asyncio.wait_for(reader.read(), 15)
+    finally:
+        feeding.cancel()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOSTMONITOR_")}
+    environment |= {
+        "HOSTMONITOR_PORT": str(port),
+        "HOSTMONITOR_DATA_DIR": str(folder),
+        "HOSTMONITOR_LOG_DIR": str(folder),
+    }
+    return subprocess.Popen([sys.executable, "main.py", "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+
+
+def _await_answer(port: int, seconds: float) -> float:
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                connection.sendall(GOOD + b"Connection: close\r\n\r\n")
+                if connection.recv(100).startswith(b"HTTP/1.1 200"):
+                    return time.monotonic() - started
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError
+
+
+def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
+    """F26, F27, G22: one process, so a kill leaves no orphan on the port, and what a supervisor starts answers soon."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = _start(tmp_path, port)
+    try:
+        _await_answer(port, 30)
+        for _ in range(3):
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), 1)
+            process = _start(tmp_path, port)
+            assert _await_answer(port, 30) < 20
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
