@@ -8,14 +8,14 @@ UNSUPPORTED ones stay behind alone, and `compile` raises UnsupportedPart when it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from libs.context import RequestContext
 from libs.result import Batch, Schema
 from query.catalog import Kind, SourceRef, Table
-from query.expr import Compare, Predicate
+from query.expr import Compare, Predicate, leaves
 from query.plan import Grouping, Order, Scan
 
 Json = Any  # a decoded JSON value
@@ -88,6 +88,17 @@ class Capabilities:
         is exact too, but where a subclass knows better (InfluxDB has no negation that keeps missing fields)."""
         return EXACT
 
+    def require(self, scan: Scan) -> None:
+        """Raises UnsupportedPart where a leaf, the groups or the order that a scan has absorbed are not declared."""
+        rows = scan if scan.group is None else replace(scan, group=None)
+        parts: tuple[Part, ...] = leaves(scan.where) if scan.group is None else (*leaves(scan.where), scan.group)
+        judged = [self.pushdown(part, rows) for part in parts]
+        if scan.order or scan.limit is not None:
+            judged.append(self.pushdown(Ordering(scan.order, scan.limit), scan))
+        for verdict in judged:
+            if verdict.level is Pushdown.UNSUPPORTED:
+                raise UnsupportedPart(verdict.reason)
+
 
 class UnsupportedPart(Exception):
     """A scan holds what its backend declared unsupported: a fault of the planner, never the caller's."""
@@ -159,8 +170,7 @@ class Document:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A point to write. `time` in nanoseconds since 1970, None for the store's own now. Field values: bool, int, float, str."""
 
     measurement: str

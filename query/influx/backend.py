@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from libs.context import RequestContext
 from libs.errors import ConfigError
-from query.backend import InstanceConfig, Json, Pushdown, Query, UnsupportedPart
+from query.backend import InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
 from query.influx.capabilities import InfluxCapabilities
 from query.influx.catalog import InfluxCatalog
@@ -41,11 +40,9 @@ class InfluxBackend:
         self.catalog.forget(source)
 
     def compile(self, scan: Scan) -> Query:
+        self.capabilities.require(scan)
         if scan.group is None:
             return InfluxRows(compile_rows(scan), self.client)
-        verdict = self.capabilities.pushdown(scan.group, replace(scan, group=None))
-        if verdict.level is not Pushdown.EXACT or scan.order or scan.limit is not None:
-            raise UnsupportedPart(verdict.reason or "groups in an order, or a part of them")
         return InfluxGroups(compile_groups(scan, scan.group), self.client)
 
     async def ping(self, context: RequestContext) -> Mapping[str, Json]:
