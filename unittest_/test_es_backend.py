@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from libs.buckets import bucket_start
 from libs.context import Limits, RequestContext
 from libs.errors import ConfigError, ConflictError, CostError, HostMonitorError, NotFoundError, RequestError, StoreError
 from libs.result import STRING, TypeName
@@ -23,7 +24,7 @@ from query.catalog import SourceRef, Table
 from query.es.backend import EsBackend
 from query.es.query import RowsQuery
 from query.expr import Compare
-from query.plan import Aggregation, FieldKey, Grouping, Order, Scan
+from query.plan import Aggregation, BucketKey, FieldKey, Grouping, Order, Scan
 
 PREFIX = f"kx-{uuid.uuid4().hex[:8]}"
 KEYWORD = {"type": "keyword"}
@@ -363,6 +364,35 @@ async def test_numbers_that_prove_nothing(es: EsBackend) -> None:
     ordered = Scan(source, ("i",), order=(Order("z"), Order("i")), table=table, limit=5)
     with pytest.raises(NotProven):
         await read(es, ordered)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia"])
+@pytest.mark.parametrize("width", ["1d", "1w", "1M", "1y"])
+async def test_calendars_of_zones(es: EsBackend, zone: str, width: Any) -> None:
+    """Days that begin at one o'clock, that are skipped, of 23 hours: the store's buckets are ours, or prove nothing."""
+    hours = range(0, 24 * 1200, 7)
+    start = 1_262_304_000_000  # 2010
+    times = [start + 3_600_000 * hour for hour in hours] + [-3_600_000, None]
+    source = await made(
+        es, f"zones-{zone[-4:]}-{width}".lower(), {"t": {"type": "date"}}, [{"t": time} for time in times]
+    )
+    scan = Scan(
+        source, (), table=await es.table(source, context()),
+        group=Grouping((BucketKey("t", width, "b", zone, "ms"),), (Aggregation("count", None, "n"),)),
+    )  # fmt: skip
+    expected: dict[int | None, int] = {}
+    for moment in times:
+        begun = None if moment is None else bucket_start(moment * 1_000_000, width, zone) // 1_000_000
+        expected[begun] = expected.get(begun, 0) + 1
+    assert dict(await read(es, scan)) == expected
+
+
+async def test_zone_that_the_store_does_not_know(es: EsBackend) -> None:
+    source = await made(es, "zork", {"t": {"type": "date"}}, [{"t": 1}])
+    key = BucketKey("t", "1d", "b", "Mars/Olympus", "ms")
+    scan = Scan(source, (), group=Grouping((key,), ()), table=await es.table(source, context()))
+    with pytest.raises(NotProven):
+        await read(es, scan)
 
 
 async def test_pattern_that_the_store_finds_too_complex(es: EsBackend) -> None:

@@ -133,6 +133,9 @@ CASES: dict[str, Scan] = {
         agg("min", "@timestamp", "m"), keys=(BucketKey("@timestamp", 60 * 10**9, "t", unit="ms"), FieldKey("host"))
     ),
     "groups_by_calendar": groups(agg("count"), keys=(BucketKey("nanos", "1M", "t"),)),
+    "groups_by_days_of_a_zone": groups(
+        agg("max", "@timestamp", "m"), keys=(BucketKey("@timestamp", "1d", "t", "Europe/Berlin", "ms"),)
+    ),
     "groups_estimated": groups(
         agg("count_distinct", "path", "d"), agg("median", "load", "m"), agg("percentile", "bytes", "p", p=99.9)
     ),
@@ -166,7 +169,6 @@ REFUSED: dict[str, Scan] = {
     "extremes of nanoseconds": groups(agg("max", "nanos")),
     "distinct ids": groups(agg("count_distinct", "_id")),
     "first": groups(agg("first", "host")),
-    "days of a zone": groups(agg("count"), keys=(BucketKey("@timestamp", "1d", "t", "Europe/Berlin", "ms"),)),
     "groups by nanoseconds": groups(agg("count"), keys=(FieldKey("nanos"),)),
     "groups by order of a count": groups(agg("count"), keys=(FieldKey("host"),), order=(Order("n"),), limit=5),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from query.backend import Pushdown, Query, UnsupportedPart
 from query.es.capabilities import ordering_verdict
 from query.es.catalog import EsTable
 from query.es.group_query import GroupsQuery
-from query.es.groups import compile_groups
+from query.es.groups import compile_groups, in_zones
 from query.es.predicates import clause, native_of, verdict
 from query.es.query import RowsQuery
 from query.es.rows import sort_of
@@ -41,7 +43,10 @@ def compile_group(scan: Scan, source: EsSource) -> GroupsQuery:
         deciding |= {leaf.field for leaf in leaves(aggregate.where)}
         if aggregate.field is not None:
             deciding.add(aggregate.field)
-    return GroupsQuery(source, asked_of(scan, frozenset(deciding)), compile_groups(scan))
+    asked = asked_of(scan, frozenset(deciding))
+    # The store may know no zone of that name.
+    asked = replace(asked, refusable=asked.refusable or in_zones(group))
+    return GroupsQuery(source, asked, compile_groups(scan))
 
 
 def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from libs.buckets import bucket_start
 from libs.result import Cell, Schema
 from query.backend import EXACT, NotProven, Pushdown, UnsupportedPart, Verdict
 from query.es import single
@@ -14,10 +15,13 @@ from query.es.predicates import Clause, native_of
 from query.plan import BucketKey, FieldKey, Grouping, Key, Order, Scan
 from query.schema import schema_of
 
+# Raises NotProven for a bucket whose numbers may be others than ours.
+Proof = Callable[[Mapping[str, Any]], None]
 _KEYS = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "ip"})
 # In whose order the store's composite keys come.
 _ORDERED = _KEYS - {"ip"}
 _ZERO = Verdict(Pushdown.EXACT, "the store keeps -0.0 and 0.0 apart", checked=True)
+_ZONE = Verdict(Pushdown.EXACT, "the store's time zones need not be ours", checked=True)
 # Sub-aggregations of a page times its groups stay below `search.max_buckets` (65,536).
 _BUCKETS_A_PAGE = 60_000
 _MOST_KEYS_A_PAGE = 10_000
@@ -46,9 +50,7 @@ def _key_verdict(key: Key, scan: Scan) -> Verdict:
     if isinstance(key, BucketKey):
         if native.kind not in ("date", "date_nanos"):
             return _no(key, "not a time")
-        if key.tz != "UTC":
-            return _no(key, "the store's time zones need not be ours")
-        return EXACT
+        return EXACT if key.tz == "UTC" else _ZONE
     if native.kind not in _KEYS:
         return _no(
             key, "the store answers milliseconds" if native.kind == "date_nanos" else "the store has no such keys"
@@ -112,6 +114,7 @@ def compile_groups(scan: Scan) -> GroupsRequest:
         raise UnsupportedPart(judged.reason)
     requests = Requests()
     numbers = [measure(aggregate, scan, table, requests) for aggregate in group.aggregates]
+    proofs = _zone_proofs(group, scan, requests)
     inner = requests.named
     sources = tuple(_sources(scan, group))
     size = max(1, min(_MOST_KEYS_A_PAGE, _BUCKETS_A_PAGE // (1 + len(inner))))
@@ -119,7 +122,7 @@ def compile_groups(scan: Scan) -> GroupsRequest:
         size = min(size, scan.limit)
     estimated = {aggregate.name for aggregate in group.aggregates if aggregate.function in APPROXIMATE}
     schema = tuple(replace(column, approximate=column.name in estimated) for column in schema_of(scan))
-    decoder = GroupDecoder(schema, [_cell(key, scan) for key in group.keys], numbers)
+    decoder = GroupDecoder(schema, [_cell(key, scan) for key in group.keys], numbers, proofs)
     return GroupsRequest(sources, inner, size, scan.limit, decoder)
 
 
@@ -143,7 +146,35 @@ def _source(key: Key, scan: Scan) -> tuple[str, dict[str, Any]]:
         return "terms", {"field": path}
     if isinstance(key.width, int):
         return "date_histogram", {"field": path, "fixed_interval": f"{key.width // 10**9}s"}
-    return "date_histogram", {"field": path, "calendar_interval": key.width}
+    spec = {"field": path, "calendar_interval": key.width}
+    return "date_histogram", spec if key.tz == "UTC" else spec | {"time_zone": key.tz}
+
+
+def in_zones(group: Grouping) -> bool:
+    """Whether a key depends on what the store knows of time zones."""
+    return any(isinstance(key, BucketKey) and key.tz != "UTC" for key in group.keys)
+
+
+def _zone_proofs(group: Grouping, scan: Scan, requests: Requests) -> list[Proof]:
+    """The earliest and the latest time in each bucket of a zone must lie in our bucket of that start."""
+    proofs: list[Proof] = []
+    for at, key in enumerate(group.keys):
+        if isinstance(key, BucketKey) and key.tz != "UTC":
+            path = native_of(scan.typed(key.field)).path
+            ends = (requests.name({"min": {"field": path}}), requests.name({"max": {"field": path}}))
+            proofs.append(_zone_proof(str(at), key, ends))
+    return proofs
+
+
+def _zone_proof(name: str, key: BucketKey, ends: tuple[str, str]) -> Proof:
+    def prove(bucket: Mapping[str, Any]) -> None:
+        start = bucket["key"][name]
+        if start is not None:
+            for end in ends:
+                if bucket_start(int(bucket[end]["value"]) * 1_000_000, key.width, key.tz) != start * 1_000_000:
+                    raise NotProven(f"a bucket of {key.tz} has other edges in the store")
+
+    return prove
 
 
 def _cell(key: Key, scan: Scan) -> Callable[[Any], Cell]:
@@ -168,13 +199,23 @@ def _float_key(narrow: bool) -> Callable[[Any], Cell]:
 class GroupDecoder:
     """Buckets to columns: the keys, then the aggregates."""
 
-    def __init__(self, schema: Schema, cells: Sequence[Callable[[Any], Cell]], numbers: Sequence[Number]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        cells: Sequence[Callable[[Any], Cell]],
+        numbers: Sequence[Number],
+        proofs: Sequence[Proof] = (),
+    ) -> None:
         self.schema = schema
         self._cells = cells
         self._numbers = numbers
+        self._proofs = proofs
 
     def columns(self, buckets: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
         """Raises NotProven."""
+        for prove in self._proofs:
+            for bucket in buckets:
+                prove(bucket)
         columns: list[list[Cell]] = []
         for at, cell in enumerate(self._cells):
             name = str(at)
