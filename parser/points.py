@@ -9,12 +9,12 @@ import orjson
 from libs.errors import RequestError
 from libs.issues import Issues, escape, kind_of
 from libs.times import parse_time
+from parser.alike_points import MEMBERS, alike_points
 from parser.decode import decode, decode_exact, find_duplicates, surely_unique
 from query.backend import Point
 
 MAX_ISSUES = 20
 MAX_MEMBERS = 1_000
-_MEMBERS = frozenset({"time", "tags", "fields"})
 _INT64 = range(-(2**63), 2**63)
 _LOWEST, _PAST_HIGHEST = -(2.0**63), 2.0**64  # beyond them an integer is decoded as a float
 _SHAPE = 'like {"time", "tags", "fields"}'
@@ -110,6 +110,10 @@ class _Reading:
         self.issues.raise_any()
 
     def points(self, values: list[Any]) -> list[Point]:
+        alike = alike_points(values, self.measurement, self.now_ns, MAX_MEMBERS)
+        if alike is not None:
+            points, self.members = alike
+            return points
         found: list[Point] = []
         for at, value in enumerate(values):
             point = self.point(value, f"/{at}")
@@ -126,8 +130,8 @@ class _Reading:
             self._add("BODY_INVALID", f"a point is an object, not {kind_of(value)}", at, _SHAPE)
             return None
         self.members += len(value)
-        if not value.keys() <= _MEMBERS:
-            for name in list(value.keys() - _MEMBERS)[:MAX_ISSUES]:
+        if not value.keys() <= MEMBERS:
+            for name in list(value.keys() - MEMBERS)[:MAX_ISSUES]:
                 self._add(
                     "BODY_INVALID", f"a point has no {name[:100]!r}", f"{at}/{escape(name)}", "time, tags or fields"
                 )

@@ -106,7 +106,7 @@ class Encoder:
 
     def _alike(self, points: Sequence[Point]) -> bytes | None:
         """Points that all have the same fields of the same types, and nothing wrong; None otherwise."""
-        fields = [point.fields for point in points]
+        measurements, tags, fields, instants = zip(*points, strict=True)
         names = tuple(fields[0])
         if not all(map(names.__eq__, map(tuple, fields))):
             return None
@@ -117,12 +117,14 @@ class Encoder:
         for column, (kind,) in zip(columns, kinds, strict=True):
             if kind is int and (min(column) < _LOWEST or max(column) > _HIGHEST):
                 return None
-        times = [point.time if point.time is not None else self._now for point in points]
+        times = [self._now if time is None else time for time in instants] if None in instants else instants
         if min(times) < MIN_TIME or max(times) > MAX_TIME:
             return None
         try:
             shape = self._shape(fields[0], [column[0] for column in columns])
-            heads = self._heads(points)
+            known = self._series.get
+            keys = zip(measurements, map(tuple, map(dict.items, tags)), strict=True)
+            heads = [known(key) or self._head(*key) for key in keys]
         except Refused:
             return None
         text = orjson.dumps(list(chain.from_iterable(zip(*columns, times, strict=True))))
@@ -131,22 +133,19 @@ class Encoder:
         template = (shape.template + "\n").join(heads) + shape.template
         return (template % tuple(text[1:-1].decode().split(","))).encode()
 
-    def _heads(self, points: Sequence[Point]) -> list[str]:
-        known = self._series.get
-        return [known((point.measurement, tuple(point.tags.items()))) or self._head(point) for point in points]
-
     def _batch(self, points: Sequence[Point], places: Sequence[int], issues: list[Issue]) -> bytes:
         """The values are turned into text all at once: one by one that takes most of the time."""
         templates: list[str] = []
         values: list[Any] = []
         for position, point in zip(places, points, strict=True):
             try:
+                head = self._head(point.measurement, tuple(point.tags.items()))
                 found: list[Any] = list(point.fields.values())
                 shape = self._shape(point.fields, found)
                 if shape.turned or shape.texts:
-                    templates.append(self._head(point) + _mixed(shape, found))
+                    templates.append(head + _mixed(shape, found))
                 else:
-                    templates.append(self._head(point) + shape.template)
+                    templates.append(head + shape.template)
                 values += found
                 values.append(self._time(point))
             except Refused as refused:
@@ -163,13 +162,12 @@ class Encoder:
             return b""
         return ("\n".join(templates) % tuple(text[1:-1].decode().split(","))).encode()
 
-    def _head(self, point: Point) -> str:
-        key = (point.measurement, tuple(point.tags.items()))
-        head = self._series.get(key)
+    def _head(self, measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
+        head = self._series.get((measurement, tags))
         if head is None:
-            head = series_text(point.measurement, point.tags).replace("%", "%%")
+            head = series_text(measurement, dict(tags)).replace("%", "%%")
             if len(self._series) < _MAX_CACHED:
-                self._series[key] = head
+                self._series[measurement, tags] = head
         return head
 
     def _time(self, point: Point) -> int:
