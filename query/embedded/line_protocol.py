@@ -214,7 +214,7 @@ def scalar(text: str) -> Value:
     first = text[0]
     if first == '"':
         return _QUOTED.sub(r"\1", text[1:-1])
-    if first in "-.0123456789":
+    if first in "-.0123456789Nn":
         if _NUMBER.fullmatch(text):
             return _float(text)
         if _INTEGER.fullmatch(text):
