@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -152,13 +154,14 @@ async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyP
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, port: int, **more: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HOSTMONITOR_")}
     environment |= {
         "HOSTMONITOR_PORT": str(port),
         "HOSTMONITOR_DATA_DIR": str(folder),
         "HOSTMONITOR_LOG_DIR": str(folder),
     }
+    environment |= more
     return subprocess.Popen([sys.executable, "main.py", "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
 
 
@@ -183,7 +186,7 @@ def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
     process = _start(tmp_path, port)
     try:
         _await_answer(port, 30)
-        for _ in range(3):
+        for _ in range(2):
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             with pytest.raises(ConnectionRefusedError):
@@ -193,3 +196,51 @@ def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(20) == 0
+
+
+@asynccontextmanager
+async def _slow(target: str, seconds: float) -> AsyncIterator[str]:
+    """A way to the real store on which every answer is late."""
+    parts = urlsplit(target)
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: float) -> None:
+        while piece := await reader.read(65_536):
+            await asyncio.sleep(late)
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        store_reader, store_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(
+            pump(reader, store_writer, 0.0), pump(store_reader, writer, seconds), return_exceptions=True
+        )
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_sigterm_lets_requests_finish(tmp_path: Path, es_url: str) -> None:
+    """F28, G21: a hundred requests in flight and an idle connection; all are answered, the process ends with 0."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with _slow(es_url, 2.0) as slow, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        process = _start(tmp_path, port, HOSTMONITOR_ES_URL=slow)
+        try:
+            await asyncio.to_thread(_await_answer, port, 30)
+            _, idle = await asyncio.open_connection("127.0.0.1", port)
+
+            async def ask() -> int:
+                async with session.get("/es/node") as answer:
+                    await answer.read()
+                    return answer.status
+
+            asked = [asyncio.create_task(ask()) for _ in range(100)]
+            await asyncio.sleep(1.0)
+            process.send_signal(signal.SIGTERM)
+            assert set(await asyncio.gather(*asked)) == {200}
+            assert await asyncio.to_thread(process.wait, 20) == 0
+            idle.close()
+        finally:
+            process.kill()
