@@ -181,6 +181,20 @@ _ROWS = (
         "The store refused what was to be written",
         "See the reasons; nothing of what they name was written.",
     ),
+    (
+        "JOIN_FANOUT",
+        422,
+        40040,
+        "Several rows of a join's right side have one key",
+        'Group the right side by its keys, join by more keys, or say "many": true.',
+    ),
+    (
+        "JOIN_INVALID",
+        422,
+        40041,
+        "A join cannot be done as it is asked for",
+        "See the message: its keys, its tolerance, or how many joins there are.",
+    ),
     ("AUTHENTICATION_REQUIRED", 401, 40101, "Who is calling is not known", "Send a key in the Authorization header."),
     ("PERMISSION_DENIED", 403, 40301, "The caller may not do this", "Ask for the role that may."),
     (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from libs.context import Limits
 from libs.issues import Issues
 from libs.result import FLOAT64, INT64, Type, TypeName
+from query.bind_base import Base, Side
 from query.bind_fill import with_fill
 from query.bind_names import (
     OutputNames,
@@ -17,9 +18,10 @@ from query.bind_names import (
     check_sortable,
     columns_of,
 )
-from query.bind_source import Span, scan_of
+from query.bind_source import Span
+from query.bind_windows import Windows, bind_top
 from query.catalog import Field
-from query.expr import Predicate, conjunction, conjuncts
+from query.expr import conjunction, conjuncts
 from query.plan import (
     Aggregate,
     Aggregation,
@@ -31,42 +33,54 @@ from query.plan import (
     Limit,
     Order,
     Output,
-    Plan,
     Project,
     Sort,
 )
-from query.question import Question, SelectExpression, SelectField
+from query.question import Question, SelectExpression, SelectField, SelectOver
 from query.vocabulary import AGGREGATES
 
 
-def bind_groups(
-    question: Question,
-    fields: SourceFields,
-    span: Span,
-    where: Predicate | None,
-    count: int,
-    now_ns: int,
-    limits: Limits,
-) -> Plan:
-    """The plan of groups; faults go to the issues of `fields`, and the plan counts for nothing then. Raises CostError."""
+def bind_groups(question: Question, base: Base, count: int | None, now_ns: int, limits: Limits) -> Side:
+    """The groups of a question; faults go to the issues of its fields, and the side counts for nothing then. Without a
+    `count` they are in no order and without a limit. Raises CostError."""
+    fields = base.fields
     outputs = OutputNames(fields.issues)
     keys = tuple(_key(key, fields, outputs) for key in question.group_by)
-    aggregates = _aggregates(question, fields, span, now_ns)
-    projected = _outputs(question, keys, aggregates, fields, outputs)
+    aggregates = _aggregates(question, fields, base.span, now_ns)
+    buckets = _buckets(keys, base)
+    windows = Windows(question, tuple(key.name for key in keys), buckets, fields.issues)
+    projected = _outputs(question, keys, aggregates, fields, outputs, windows)
     having = None
     if question.having is not None:
         having = conjunction(conjuncts(bind_predicate(question.having, outputs.use, now_ns, fields.issues)))
-    order = _order(question, keys, outputs)
     read = [*(key.field for key in keys), *(one.field for one in aggregates if one.field is not None)]
-    plan = scan_of(question, fields.table, columns_of(read, fields), span.bounds)
-    plan = Aggregate(Filter(plan, where) if where is not None else plan, Grouping(keys, aggregates))
+    plan = base.read(columns_of(read, fields))
+    plan = Aggregate(Filter(plan, base.where) if base.where is not None else plan, Grouping(keys, aggregates))
     if question.fill is not None and question.fill.mode != "none":
-        plan = with_fill(plan, question.fill, keys, aggregates, span.bounds, limits, fields.issues)
-    if any(output.expression is not None for output in projected):
+        plan = with_fill(plan, question.fill, keys, aggregates, base.span.bounds, limits, fields.issues)
+    plan = windows.over(plan)
+    if windows.items or any(output.expression is not None for output in projected):
         plan = Project(plan, projected)
     plan = Filter(plan, having) if having is not None else plan
-    plan = Sort(plan, order) if order else plan
-    return Limit(plan, count)
+    if question.top is not None:
+        plan = bind_top(plan, question.top, keys, outputs)
+    if count is not None:
+        order = _order(question, keys, outputs)
+        plan = Limit(Sort(plan, order) if order else plan, count)
+    names = tuple([key.name for key in keys])
+    time = next(iter(buckets)) if len(buckets) == 1 else None
+    return Side(plan, outputs.known, time, names, frozenset(names), buckets, bounds=base.span.bounds)
+
+
+def _buckets(keys: tuple[Key, ...], base: Base) -> dict[str, BucketKey]:
+    """The keys that are starts of buckets; a key over such a column of joined rows is one too."""
+    found: dict[str, BucketKey] = {}
+    for key in keys:
+        if isinstance(key, BucketKey):
+            found[key.name] = key
+        elif key.field in base.buckets:
+            found[key.name] = replace(base.buckets[key.field], name=key.name)
+    return found
 
 
 def _key(key: Key, fields: SourceFields, outputs: OutputNames) -> Key:
@@ -144,6 +158,7 @@ def _outputs(
     aggregates: tuple[Aggregation, ...],
     fields: SourceFields,
     outputs: OutputNames,
+    windows: Windows,
 ) -> tuple[Output, ...]:
     """All outputs in their order. An expression sees the keys and what is selected before it."""
     bound = iter(aggregates)
@@ -158,6 +173,9 @@ def _outputs(
         if isinstance(item, SelectExpression):
             check_expression(item.expression, item.at + "/expr", {}, outputs.use, fields.issues)
             output, field = Output(item.name, item.expression, item.at), Field(item.name, FLOAT64)
+        elif isinstance(item, SelectOver):
+            windows.add(item, outputs)
+            output, field = Output(item.name, at=item.at), Field(item.name, FLOAT64)
         else:
             output, field = Output(item.name, at=item.at), _aggregate_output(next(bound), linear, fields)
         outputs.add(field, item.at + "/as")

@@ -12,23 +12,26 @@ from query.catalog import Field, Table
 from query.exact_operands import HIGHEST, LOWEST, integer_leaf
 from query.expr import FALSE, Compare, Op, Predicate
 from query.plan import Bounds, Merge, Plan, Scan
-from query.question import Question, TimeRange
+from query.question import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`time` is the field that orders rows, `first` and `last`; None when the source has none."""
+    """`time` is the field that orders rows, `first` and `last`; None when there is none."""
 
     time: str | None
     bounds: Bounds | None = None
     where: Predicate | None = None
 
 
-def bind_time_range(asked: TimeRange | None, fields: SourceFields, now_ns: int) -> Span:
-    """The range as a predicate in the field's own unit, and as bounds in nanoseconds."""
+def bind_time_range(
+    asked: TimeRange | None, fields: SourceFields, now_ns: int, inherited: Bounds | None = None
+) -> Span:
+    """The range as a predicate in the field's own unit, and as bounds in nanoseconds. Without one, the `inherited` bounds
+    hold for the source's own time field."""
     table = fields.table
     if asked is None:
-        return Span(table.time_field if table.time_field in table.fields else None)
+        return _default_span(fields, inherited)
     name = asked.field or table.time_field
     if name is None:
         fields.issues.add(
@@ -52,6 +55,18 @@ def bind_time_range(asked: TimeRange | None, fields: SourceFields, now_ns: int) 
     if start is None and end is None:
         return Span(name)
     return Span(name, Bounds(name, start, end), _within(field, start, end, asked.at))
+
+
+def _default_span(fields: SourceFields, inherited: Bounds | None) -> Span:
+    name = fields.table.time_field
+    field = fields.table.fields.get(name) if name is not None else None
+    if name is None or field is None:
+        return Span(None)
+    if inherited is None or field.type.name is not TypeName.TIMESTAMP:
+        return Span(name)
+    fields.used[name] = field
+    bounds = Bounds(name, inherited.start, inherited.end)
+    return Span(name, bounds, _within(field, bounds.start, bounds.end, ""))
 
 
 def _instant(text: str | None, at: str, now_ns: int, issues: Issues) -> int | None:
@@ -78,10 +93,10 @@ def _within(field: Field, start: int | None, end: int | None, at: str) -> Predic
     return Compare(field.name, "between", (low, high), field.type, at) if low <= high else FALSE
 
 
-def scan_of(question: Question, table: Table, columns: tuple[str, ...], bounds: Bounds | None) -> Plan:
+def scan_of(table: Table, columns: tuple[str, ...], bounds: Bounds | None) -> Plan:
     """One scan; or a merge of one for each part, where the parts type a used field differently."""
     if not table.parts or not any(_differs(table, name) for name in columns):
-        return Scan(question.source, columns, bounds=bounds, table=table)
+        return Scan(table.source, columns, bounds=bounds, table=table)
     return Merge(
         tuple(
             Scan(part.source, columns, bounds=bounds, table=_with_columns(part, table, columns)) for part in table.parts

@@ -31,6 +31,7 @@ from query.plan import (
     inputs,
     scans,
 )
+from query.plan_joins import Join, Over, OverItem, Top, Union
 from query.rules.filters import share
 
 Json = Any
@@ -103,17 +104,19 @@ def _estimate(plan: Plan, found: list[Scan]) -> dict[str, Json]:
 def _buckets(plan: Plan) -> list[tuple[BucketKey, int]]:
     """The buckets of each time key whose range is bounded."""
     found: dict[BucketKey, int] = {}
-    ranges = {scan.bounds.field: scan.bounds for scan in scans(plan) if scan.bounds is not None}
-    for key in (key for group in _groupings(plan) for key in group.keys):
-        bounds = ranges.get(key.field)
-        if isinstance(key, BucketKey) and bounds and bounds.start is not None and bounds.end is not None:
-            found[key] = bucket_count(bounds.start, bounds.end, key.width)
+    for node in _grouping_nodes(plan):
+        assert node.group is not None
+        ranges = {scan.bounds.field: scan.bounds for scan in scans(node) if scan.bounds is not None}
+        for key in node.group.keys:
+            bounds = ranges.get(key.field)
+            if isinstance(key, BucketKey) and bounds and bounds.start is not None and bounds.end is not None:
+                found[key] = bucket_count(bounds.start, bounds.end, key.width)
     return list(found.items())
 
 
-def _groupings(plan: Plan) -> list[Grouping]:
-    own = [plan.group] if isinstance(plan, Aggregate | Scan) and plan.group is not None else []
-    return own + [group for child in inputs(plan) for group in _groupings(child)]
+def _grouping_nodes(plan: Plan) -> list[Aggregate | Scan]:
+    own = [plan] if isinstance(plan, Aggregate | Scan) and plan.group is not None else []
+    return own + [node for child in inputs(plan) for node in _grouping_nodes(child)]
 
 
 def _first_way(plan: Plan) -> list[Scan]:
@@ -165,11 +168,33 @@ def _tree(plan: Plan, found: list[Scan]) -> dict[str, Json]:
             node = {"step": "sort", "order": _order(order)}
         case Limit(_, count):
             node = {"step": "limit", "count": count}
+        case Join():
+            node = {"step": "join", **_join(plan)}
+        case Union(_, labels):
+            node = {"step": "union", "labels": list(labels)}
+        case Over(_, items):
+            node = {"step": "over", "bucket": plan.bucket.name, "outputs": [_over(item) for item in items]}
+        case Top():
+            direction = "desc" if plan.descending else "asc"
+            node = {"step": "top", "by": plan.by, "dir": direction, "n": plan.n, "per": list(plan.per)}
         case Attempt(_, _, reason):
             node = {"step": "attempt", "reason": reason}
         case _:
             assert_never(plan)
     return {**node, "inputs": [_tree(child, found) for child in inputs(plan)]}
+
+
+def _join(join: Join) -> dict[str, Json]:
+    told: dict[str, Json] = {"how": join.how, "as": join.alias, "on": [asdict(key) for key in join.on]}
+    if join.normalize:
+        told["normalize"] = list(join.normalize)
+    if join.asof is not None:
+        told["asof"] = {**asdict(join.asof), "tolerance": f"{join.asof.tolerance}ns"}
+    return {**told, "many": join.many}
+
+
+def _over(item: OverItem) -> dict[str, Json]:
+    return {"over": item.function, "of": item.of, **({"window": item.window} if item.window else {}), "as": item.name}
 
 
 def _output(output: Output) -> Json:
@@ -231,6 +256,17 @@ def _left(plan: Plan, capabilities: Mapping[str, Capabilities]) -> list[dict[str
                 for output in outputs
                 if output.expression is not None
             ]
+        case Join():
+            own = [{"part": f"join {plan.alias}".rstrip(), "reason": "sides are joined here"}]
+        case Union():
+            own = [{"part": "union", "reason": "queries are put together here"}]
+        case Over():
+            own = [
+                {"part": item.name, "reason": "no store looks along buckets as the language does"}
+                for item in plan.items
+            ]
+        case Top():
+            own = [{"part": "top", "reason": "no store keeps the first of each as the language does"}]
         case Merge():
             own = [{"part": "merge", "reason": "the parts of the source type a used field differently"}]
         case Scan():

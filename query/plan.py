@@ -1,8 +1,10 @@
 """What is asked, typed and store-free: frozen data without logic. Nodes read from the inside out, in the order
-where, group, fill, expressions, having, order, limit (query-language: Steps).
+where, group, fill, over, expressions, having, top, order, limit (query-language: Steps).
 
-    Scan ─ Filter ─ Sort ─ Limit ─ Project                              rows
-    Scan ─ Filter ─ Aggregate ─ Fill ─ Project ─ Filter ─ Sort ─ Limit  groups
+    Scan ─ Filter ─ Sort ─ Limit ─ Project                                           rows
+    Scan ─ Filter ─ Aggregate ─ Fill ─ Over ─ Project ─ Filter ─ Top ─ Sort ─ Limit  groups
+
+Joins and unions (query/plan_joins.py) stand between two such rows: over both sides' own steps, below those of `then`.
 
 A `Scan` absorbs what is pushed down to its store, so its own `where`, `group`, `order` and `limit` are empty at first.
 """
@@ -16,6 +18,7 @@ from typing import Literal, assert_never
 from libs.result import Type, Unit
 from query.catalog import Field, SourceRef, Table
 from query.expr import Arithmetic, Predicate
+from query.plan_joins import Join, Over, Top, Union
 
 AggregateName = Literal[
     "count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "stddev", "first", "last"
@@ -198,7 +201,7 @@ class Attempt:
     reason: str
 
 
-Plan = Scan | Merge | Filter | Aggregate | Fill | Project | Sort | Limit | Attempt
+Plan = Scan | Merge | Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit | Attempt | Join | Union
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +235,15 @@ def inputs(plan: Plan) -> tuple[Plan, ...]:
     match plan:
         case Scan():
             return ()
-        case Merge(items, _):
+        case Merge(items, _) | Union(items, _):
             return items
         case Attempt(pushed, otherwise, _):
             return (pushed, otherwise)
+        case Join(left, right):
+            return (left, right)
         case Filter(child) | Aggregate(child) | Fill(child) | Project(child) | Sort(child) | Limit(child):
+            return (child,)
+        case Over(child) | Top(child):
             return (child,)
         case _:
             assert_never(plan)

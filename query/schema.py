@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from libs.result import FLOAT64, INT64, TIMESTAMP, Column, Schema, Type
+from libs.result import FLOAT64, INT64, STRING, TIMESTAMP, Column, Schema, Type, TypeName
 from query.expr import names
 from query.plan import (
     Aggregate,
@@ -23,6 +24,7 @@ from query.plan import (
     Scan,
     Sort,
 )
+from query.plan_joins import Join, Over, OverItem, Top, Union
 
 _FIXED_TYPES = {
     "count": INT64,
@@ -44,7 +46,7 @@ def schema_of(plan: Plan) -> Schema:
             return tuple(
                 Column(c.name, widened.get(c.name, c.type), c.source, c.approximate) for c in schema_of(inputs[0])
             )
-        case Filter(child) | Sort(child) | Limit(child):
+        case Filter(child) | Sort(child) | Limit(child) | Top(child):
             return schema_of(child)
         case Aggregate(child, group):
             return grouped(schema_of(child), group)
@@ -54,6 +56,12 @@ def schema_of(plan: Plan) -> Schema:
             return projected(schema_of(child), outputs)
         case Attempt(_, otherwise, _):
             return schema_of(otherwise)
+        case Join(left, right):
+            return joined(schema_of(left), schema_of(right), plan)
+        case Union(items, _):
+            return united([schema_of(item) for item in items])
+        case Over(child, items):
+            return windowed(schema_of(child), items)
         case _:
             assert_never(plan)
 
@@ -124,3 +132,54 @@ def computed(name: str, read: list[Column]) -> Column:
     sources = {column.source for column in read}
     source = next(iter(sources)) if len(sources) == 1 else None
     return Column(name, FLOAT64, source, any(column.approximate for column in read))
+
+
+def joined_name(alias: str, name: str) -> str:
+    """What a join calls a column of its right side."""
+    return f"{alias}.{name}"
+
+
+def joined(left: Schema, right: Schema, join: Join) -> Schema:
+    """The left's columns, then the right's but its keys."""
+    if not join.widens:
+        return left
+    keys = {key.right for key in join.on}
+    added = (
+        Column(joined_name(join.alias, one.name), one.type, one.source, one.approximate)
+        for one in right
+        if one.name not in keys
+    )
+    return (*left, *added)
+
+
+def united(parts: Sequence[Schema]) -> Schema:
+    """Every column of any part, in the order of their first appearance, under widened types; `source` last."""
+    found: dict[str, Column] = {}
+    for column in (column for part in parts for column in part):
+        seen = found.get(column.name)
+        if seen is None:
+            found[column.name] = column
+            continue
+        kind = widened(seen.type, column.type)
+        assert kind is not None
+        source = seen.source if seen.source == column.source else None
+        found[column.name] = Column(column.name, kind, source, seen.approximate or column.approximate)
+    return (*found.values(), Column("source", STRING))
+
+
+def widened(one: Type, other: Type) -> Type | None:
+    """The type that holds both: int64 with float64, `ms` with `ns`, one value with several; None when there is none."""
+    multi = one.multi or other.multi
+    if one.name is other.name:
+        return Type(one.name, multi, one.unit if one.unit == other.unit else "ns")
+    if one.numeric and other.numeric:
+        return Type(TypeName.FLOAT64, multi)
+    return None
+
+
+def windowed(rows: Schema, items: tuple[OverItem, ...]) -> Schema:
+    """The rows' columns, then a float64 for each item."""
+    seen = {column.name: column for column in rows}
+    for item in items:
+        seen[item.name] = computed(item.name, [seen[item.of]])
+    return tuple(seen.values())

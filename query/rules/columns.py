@@ -8,7 +8,9 @@ from dataclasses import replace
 from query.backend import Capabilities
 from query.expr import leaves, names
 from query.plan import Aggregate, Attempt, Fill, Filter, Grouping, Merge, Output, Plan, Project, Scan, Sort
-from query.rules.rewrite import absorbing, bottom_up, output_names, picks, with_inputs
+from query.plan_joins import Join, Over, Top, Union
+from query.rules.rewrite import absorbing, added_by, bottom_up, output_names, picks, with_inputs
+from query.schema import joined_name
 
 
 def prune_columns(plan: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -36,8 +38,14 @@ def _pruned(plan: Plan, needed: tuple[str, ...]) -> Plan:
             below = _with(needed, (key.field for key in order))
         case Aggregate(_, group):
             below = grouping_reads(group)
-        case Fill():
+        case Join():
+            return _pruned_join(plan, needed)
+        case Union(items, labels):
+            return Union(tuple(_exactly(item, _among(needed, item)) for item in items), labels)
+        case Fill() | Over():
             below = output_names(plan.input)
+        case Top():
+            below = _with(needed, (plan.by, *plan.keys))
         case Project(_, outputs):
             below = _project_reads(plan)
             if picks(outputs) and tuple(output.name for output in outputs) != needed:
@@ -45,6 +53,23 @@ def _pruned(plan: Plan, needed: tuple[str, ...]) -> Plan:
         case _:
             below = needed
     return with_inputs(plan, lambda child: _pruned(child, below))
+
+
+def _pruned_join(join: Join, needed: tuple[str, ...]) -> Plan:
+    """Each side fetches what is needed of it, and what it is joined by."""
+    times = (join.asof.left, join.asof.right) if join.asof is not None else None
+    left = _with(_among(needed, join.left), (key.left for key in join.on))
+    right = tuple(key.right for key in join.on)
+    right += tuple(name for name in added_by(join, join.right) if joined_name(join.alias, name) in needed)
+    if times is not None:
+        left, right = _with(left, times[:1]), _with(right, times[1:])
+    sides = (_exactly(join.left, left), _exactly(join.right, _with(right, ())))
+    return replace(join, left=sides[0], right=sides[1])
+
+
+def _among(needed: tuple[str, ...], plan: Plan) -> tuple[str, ...]:
+    held = set(output_names(plan))
+    return tuple(name for name in needed if name in held)
 
 
 def grouping_reads(group: Grouping) -> tuple[str, ...]:

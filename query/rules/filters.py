@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from query.backend import Capabilities, Pushdown, Verdict
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
-from query.plan import Attempt, Filter, Merge, Plan, Scan
-from query.rules.rewrite import absorbing
+from query.plan import Attempt, Filter, Merge, Plan, Project, Scan
+from query.rules.rewrite import absorbing, picks
 
 
 def simplify_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
@@ -55,8 +55,20 @@ def push_filter(node: Plan, capabilities: Mapping[str, Capabilities]) -> Plan:
             return _push(scan, where, capabilities[scan.source.instance])
         case Filter(Merge() as merge, where):
             return _into_parts(merge, where, capabilities)
+        case Filter(Project(_, outputs)) if picks(outputs):
+            return _sunk(node, capabilities)
         case _:
             return node
+
+
+def _sunk(node: Filter, capabilities: Mapping[str, Capabilities]) -> Plan:
+    """The filter as near to the scan as it can come without passing a limit, a group or what is computed."""
+    child = node.input
+    if isinstance(child, Project) and picks(child.outputs):
+        return Project(_sunk(Filter(child.input, node.where), capabilities), child.outputs)
+    if isinstance(child, Filter):
+        return _filtered(_sunk(Filter(child.input, node.where), capabilities), conjuncts(child.where))
+    return push_filter(node, capabilities)
 
 
 def _push(scan: Scan, where: Predicate, able: Capabilities) -> Plan:

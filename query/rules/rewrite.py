@@ -22,6 +22,8 @@ from query.plan import (
     Scan,
     Sort,
 )
+from query.plan_joins import Join, Over, Top, Union
+from query.schema import joined_name
 
 Step = Callable[[Plan], Plan]
 
@@ -43,11 +45,17 @@ def with_inputs(plan: Plan, change: Step) -> Plan:
     if isinstance(plan, Attempt):
         both = (change(plan.pushed), change(plan.otherwise))
         return plan if _same(both, (plan.pushed, plan.otherwise)) else Attempt(*both, plan.reason)
+    if isinstance(plan, Join):
+        sides = (change(plan.left), change(plan.right))
+        return plan if _same(sides, (plan.left, plan.right)) else replace(plan, left=sides[0], right=sides[1])
+    if isinstance(plan, Union):
+        parts = tuple(change(item) for item in plan.inputs)
+        return plan if _same(parts, plan.inputs) else Union(parts, plan.labels)
     child = change(plan.input)
     return plan if child is plan.input else _over(plan, child)
 
 
-def _over(plan: Filter | Aggregate | Fill | Project | Sort | Limit, child: Plan) -> Plan:
+def _over(plan: Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit, child: Plan) -> Plan:
     """The node over another input; by constructors, for dataclasses.replace costs ten times as much."""
     match plan:
         case Limit():
@@ -60,7 +68,7 @@ def _over(plan: Filter | Aggregate | Fill | Project | Sort | Limit, child: Plan)
             return Project(child, plan.outputs)
         case Aggregate():
             return Aggregate(child, plan.group)
-        case Fill():
+        case Fill() | Over() | Top():
             return replace(plan, input=child)
         case _:
             assert_never(plan)
@@ -109,8 +117,14 @@ def output_names(plan: Plan) -> tuple[str, ...]:
             return tuple(output.name for output in outputs)
         case Filter(child) | Sort(child) | Limit(child):
             return output_names(child)
-        case Fill():
+        case Fill() | Top():
             return output_names(plan.input)
+        case Over(child, items):
+            return output_names(child) + tuple(item.name for item in items)
+        case Join(left, right):
+            return output_names(left) + tuple(joined_name(plan.alias, name) for name in added_by(plan, right))
+        case Union(items, _):
+            return tuple(dict.fromkeys([*(name for item in items for name in output_names(item)), "source"]))
         case _:
             assert_never(plan)
 
@@ -118,3 +132,9 @@ def output_names(plan: Plan) -> tuple[str, ...]:
 def picks(outputs: tuple[Output, ...]) -> bool:
     """Whether the outputs are columns as they are."""
     return all(output.expression is None for output in outputs)
+
+
+def added_by(join: Join, right: Plan) -> tuple[str, ...]:
+    """The right side's columns that the join answers."""
+    keys = {key.right for key in join.on}
+    return tuple(name for name in output_names(right) if name not in keys) if join.widens else ()

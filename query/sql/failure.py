@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 
 from libs.errors import CostError, HostMonitorError, RequestError, StoreError
 
 _GROUPS = "COST_EXCEEDED groups "
+_FANOUT = "JOIN_FANOUT "
 
 
 def translate(error: duckdb.Error, source: str | None = None, memory: str | None = None) -> HostMonitorError:
@@ -15,6 +18,8 @@ def translate(error: duckdb.Error, source: str | None = None, memory: str | None
     if _GROUPS in text:
         limit = text.split(_GROUPS, 1)[1].split()[0]
         return too_many_groups(limit)
+    if _FANOUT in text:
+        return _fanned_out(text.split(_FANOUT, 1)[1])
     match error:
         case duckdb.OutOfMemoryException():
             limit = f" of {memory}" if memory else ""
@@ -32,6 +37,16 @@ def translate(error: duckdb.Error, source: str | None = None, memory: str | None
             )
         case _:
             return StoreError(f"The engine failed: {text.splitlines()[0]}", source=source)
+
+
+def _fanned_out(told: str) -> RequestError:
+    (alias, at), _ = json.JSONDecoder().raw_decode(told)
+    return RequestError(
+        f"Several rows of {alias!r} have one key, and a row of the left side has it too.",
+        code="JOIN_FANOUT",
+        pointer=at,
+        hint='group the right side by its keys, join by more keys, or say "many": true',
+    )
 
 
 def too_many_groups(limit: object, found: int | None = None) -> CostError:

@@ -1,4 +1,4 @@
-"""The parts of a source under widened types, in SQL."""
+"""The parts of a source, and the inputs of a union, under widened types in SQL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from libs.result import NS_PER, Column, Type, TypeName
 from query.catalog import Table
+from query.schema import united
 from query.sql.quote import column_type
 from query.sql.statement import Block, Build, Cell, numbered
 
@@ -14,6 +15,18 @@ def merge_blocks(build: Build, blocks: list[Block], table: Table) -> Block:
     """All rows of the blocks, in the first one's columns; what a block lacks is null."""
     columns = tuple(_widened(column, table) for column in blocks[0].columns)
     selects = [f"({_as(block, columns).select()})" for block in blocks]
+    name = build.table(" UNION ALL ".join(selects))
+    return Block(name, numbered(name, columns))
+
+
+def union_blocks(build: Build, blocks: list[Block], labels: tuple[str, ...]) -> Block:
+    """All rows of the blocks in the union's columns, the last of which holds the block's label."""
+    columns = united([block.columns for block in blocks])
+    selects = []
+    for block, label in zip(blocks, labels, strict=True):
+        cells = {**block.cells, columns[-1].name: Cell(f"{build.bind(label)}::VARCHAR", columns[-1])}
+        whole = Block(block.source, cells, block.where, block.order, block.limit)
+        selects.append(f"({_as(whole, columns).select()})")
     name = build.table(" UNION ALL ".join(selects))
     return Block(name, numbered(name, columns))
 

@@ -9,13 +9,16 @@ from libs.result import Column
 from query.expr import conjuncts, leaves
 from query.expr import names as names_of
 from query.plan import Aggregate, Attempt, Fill, Filter, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
+from query.plan_joins import Join, Over, Top, Union
 from query.schema import computed
 from query.sql.aggregate import group_block
 from query.sql.arithmetic import expression
 from query.sql.fill import fill_block
-from query.sql.merge import merge_blocks
+from query.sql.join import join_block
+from query.sql.merge import merge_blocks, union_blocks
 from query.sql.predicate import condition
 from query.sql.statement import Block, Build, Cell, Leaf, Sorting, Statement
+from query.sql.window import over_block, top_block
 
 
 def lower(plan: Plan, leaf: Leaf, groups: int | None = None) -> Statement:
@@ -113,6 +116,22 @@ def _merge(build: Build, node: Merge) -> Block:
     return merge_blocks(build, [block_of(build, part) for part in node.inputs], node.table)
 
 
+def _join(build: Build, node: Join) -> Block:
+    return join_block(build, block_of(build, node.left), block_of(build, node.right), node)
+
+
+def _union(build: Build, node: Union) -> Block:
+    return union_blocks(build, [block_of(build, part) for part in node.inputs], node.labels)
+
+
+def _over(build: Build, node: Over) -> Block:
+    return over_block(build, block_of(build, node.input), node)
+
+
+def _top(build: Build, node: Top) -> Block:
+    return top_block(build, block_of(build, node.input), node)
+
+
 NODES: dict[type, Callable[[Build, Any], Block]] = {
     Scan: _leaf,
     Attempt: _leaf,
@@ -123,4 +142,8 @@ NODES: dict[type, Callable[[Build, Any], Block]] = {
     Sort: _sort,
     Limit: _limit,
     Project: _project,
+    Join: _join,
+    Union: _union,
+    Over: _over,
+    Top: _top,
 }

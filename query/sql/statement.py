@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.result import Column, Schema, Type
 from query.plan import Attempt, Scan
+from query.sql.quote import column_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,15 @@ class Block:
 
 
 class Build:
-    """One lowering under way: its parameters and common table expressions."""
+    """One lowering under way: its parameters, its common table expressions, and its guards: queries of one number `n`,
+    each with the text of the error that fails the statement when that is not 0."""
 
     def __init__(self, leaf: Leaf, groups: int | None) -> None:
         self.leaf = leaf
         self.groups = groups
         self.params: dict[str, Any] = {}
         self.tables: list[str] = []
+        self.guards: list[tuple[str, str]] = []
 
     def bind(self, value: Any) -> str:
         """A parameter of that value."""
@@ -100,10 +103,10 @@ class Build:
         self.params[name] = value
         return f"${name}"
 
-    def table(self, sql: str) -> str:
-        """A common table expression; answers its name."""
+    def table(self, sql: str, how: str = "") -> str:
+        """A common table expression; answers its name. `how` may be MATERIALIZED."""
         name = f"q{len(self.tables)}"
-        self.tables.append(f"{name} AS ({sql})")
+        self.tables.append(f"{name} AS {how}({sql})")
         return name
 
     def nest(self, block: Block) -> Block:
@@ -122,9 +125,20 @@ class Build:
 
     def statement(self, block: Block) -> Statement:
         with_ = f"WITH {', '.join(self.tables)} " if self.tables else ""
-        sql = with_ + block.select()
+        sql = with_ + " UNION ALL ".join([*self._guards(block.columns), self._rows(block)])
         used = set(_PARAMETER.findall(sql))  # a column that was projected away leaves its parameters behind
         return Statement(sql, {name: value for name, value in self.params.items() if name in used}, block.columns)
+
+    def _rows(self, block: Block) -> str:
+        return f"({block.select()})" if self.guards else block.select()
+
+    def _guards(self, columns: Schema) -> list[str]:
+        """SELECTs of no rows that stand first, apart from the statement's rows: what filters those, never spares them."""
+        nothing = ", ".join(f"NULL::{column_type(column.type)} AS c{at}" for at, column in enumerate(columns)) or "1"
+        return [
+            f"(SELECT {nothing} FROM ({count}) WHERE CASE WHEN n > 0 THEN error({fault}) ELSE FALSE END)"
+            for count, fault in self.guards
+        ]
 
 
 def numbered(source: str, columns: Schema) -> dict[str, Cell]:
