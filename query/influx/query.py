@@ -12,9 +12,11 @@ from libs.result import Batch, Schema
 from query.backend import Json, NotProven
 from query.influx.client import CHUNK_ROWS, InfluxClient, request_of
 from query.influx.compile import RowsRequest
-from query.influx.decode import NotFinite, columns, series
+from query.influx.decode import NotFinite, columns, series, unreadable
 from query.influx.folding import Folded
 from query.influx.groups import GroupsRequest
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,23 @@ class InfluxGroups:
 
     async def stream(self, context: RequestContext) -> AsyncIterator[Batch]:
         """Raises NotProven when what came cannot be shown to be exact, CostError past the limit of groups."""
-        folded = Folded(self.request, self.client.name)
-        if self.request.statement is not None:
+        batch = (await self._folded(context)).batch()
+        for start in range(0, batch.length, CHUNK_ROWS):
+            yield batch.slice(start, start + CHUNK_ROWS)
+
+    async def _folded(self, context: RequestContext) -> Folded:
+        """The groups, proven. Points that are written meanwhile spoil the proof: then both are asked for again."""
+        for _ in range(_ATTEMPTS):
+            folded = Folded(self.request, self.client.name)
+            if self.request.statement is None:
+                return folded
             try:
                 await self._fetch(self.request.statement, folded, context)
             except NotFinite as error:
                 raise NotProven("a sum is past the largest number") from error
-            if self.request.proof is not None:
-                await self._prove(folded.totals(), context)
-        batch = folded.batch()
-        for start in range(0, batch.length, CHUNK_ROWS):
-            yield batch.slice(start, start + CHUNK_ROWS)
+            if self.request.proof is None or await self._proven(folded.totals(), context):
+                return folded
+        raise NotProven("points are written faster than they are counted")
 
     async def _fetch(self, statement: str, folded: Folded, context: RequestContext) -> None:
         source, limit = self.client.name, context.limits.groups
@@ -97,16 +105,21 @@ class InfluxGroups:
                         source=source,
                     )
 
-    async def _prove(self, totals: list[int], context: RequestContext) -> None:
-        """The field with the most values is in every row: where it is present, no field has fewer values."""
+    async def _proven(self, totals: list[int], context: RequestContext) -> bool:
+        """The field with the most values is in every row: where it is present, no field has fewer values. Raises NotProven
+        when one has; False when one has more than before."""
         request, source = self.request, self.client.name
         most = max(totals)
         if not most or sum(1 for total in totals if total) == 1:
-            return
+            return True
         result = await self.client.ask(request.proof_of(request.fields[totals.index(most)]), context, request.db)
         rows = [row for one in series(result, source) for row in one.get("values", [])]
-        if len(rows) != 1 or [value or 0 for value in rows[0][1:]] != totals:
+        counts = [value or 0 for value in rows[0][1:]] if rows else [0] * len(totals)
+        if len(rows) > 1 or len(counts) != len(totals):
+            raise unreadable(source, "its rows are not what was asked for")
+        if any(count < total for count, total in zip(counts, totals, strict=True)):
             raise NotProven("no field is in every row")
+        return counts == totals
 
 
 def too_many_rows(limit: int, source: str) -> CostError:
