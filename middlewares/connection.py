@@ -74,14 +74,12 @@ class StrictProtocol(HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what has arrived."""
-        http = self._http
-        if http is None:
-            super().data_received(data)
-            return
-        if http.request_body:
+        # The connection's task makes it; the loop may hand over the first bytes before it runs that.
+        http = getattr(self, "_http", None)
+        if http is not None and http.request_body:
             # Also what is left of a body behind its answer, when Sanic calls itself idle already.
             self._note_body(http, len(data))
-        elif http.stage is Stage.IDLE:
+        elif http is None or http.stage is Stage.IDLE:
             self._head_started = time.monotonic()
             if self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_SECONDS, self._check_head)
