@@ -12,7 +12,7 @@ from typing import Any
 from sanic import Request
 from sanic.exceptions import SanicException
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 128 * 1024 * 1024
 MOST_SECONDS = 5.0
 
 
