@@ -269,7 +269,7 @@ class HttpClient:
         if status in (401, 403) and status not in own:
             raise StoreError(f"{name!r} does not accept the service's credentials ({status}).", source=name)
         if status in (429, 503) and status not in own:
-            after = _seconds(answer.headers.get("retry-after", ""))
+            after = retry_seconds(answer.headers.get("retry-after", ""))
             message = f"{name!r} has too much to do ({status})."
             raise StoreError(message, code="STORE_BUSY", source=name, retry_after=after)
         if 300 <= status < 400:
@@ -289,5 +289,6 @@ def media_type(headers: Mapping[str, str]) -> str:
     return value if value == "application/json" else value.partition(";")[0].strip().lower()
 
 
-def _seconds(retry_after: str) -> int:
+def retry_seconds(retry_after: str) -> int:
+    """The seconds of a Retry-After header; 1 for a date, for nonsense and without one."""
     return int(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else 1

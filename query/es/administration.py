@@ -32,12 +32,16 @@ class EsAdministration:
         self._catalog = catalog
 
     async def nodes(self, context: RequestContext) -> Json:
-        return await self._client.read_json("GET", f"/_nodes?timeout=5s&filter_path={_OF_NODES}", context)
+        found = await self._client.read_json("GET", f"/_nodes?timeout=5s&filter_path={_OF_NODES}", context)
+        if not {"cluster_name", "nodes"} <= found.keys():
+            raise self._client.unreadable("it names no nodes")
+        return found
 
     async def indices(self, context: RequestContext) -> Sequence[Mapping[str, Json]]:
         path = f"/_cat/indices?format=json&bytes=b&expand_wildcards=open,closed&s=index&h={_OF_INDICES}"
-        found = await self._client.read_json("GET", path, context)
-        return [_listed(row) for row in found if not row["index"].startswith(".")]
+        found = await self._client.read_json("GET", path, context, shape=list)
+        with self._client.reading():
+            return [_listed(row) for row in found if not row["index"].startswith(".")]
 
     async def create_index(
         self, index: str, settings: Mapping[str, Json], mappings: Mapping[str, Json], context: RequestContext
@@ -49,16 +53,19 @@ class EsAdministration:
         except StoreRefused as error:
             raise error.as_request("MAPPING_INVALID") from error
         self._catalog.forget_written(index)
-        return {"_index": answer["index"], "acknowledged": answer["acknowledged"]}
+        with self._client.reading():
+            return {"_index": answer["index"], "acknowledged": answer["acknowledged"]}
 
     async def describe_index(self, index: str, context: RequestContext) -> Json:
         exact_index(index)
         found = await self._client.read_json("GET", f"/{index}?{_EXACTLY}", context)
-        if index not in found:
+        with self._client.reading():
+            described = {name: (entry["settings"].get("index", {}), entry["mappings"]) for name, entry in found.items()}
+        if index not in described:
             raise NotFoundError(f"{index!r} is an alias, no index.", code="INDEX_UNKNOWN", source=self._client.name)
-        given = found[index]["settings"].get("index", {})
+        given, mappings = described[index]
         settings = {name: _scalar(value) for name, value in given.items() if name not in _AUTOMATIC}
-        return {"settings": settings, "mappings": _as_given(found[index]["mappings"])}
+        return {"settings": settings, "mappings": _as_given(mappings)}
 
     async def delete_index(self, index: str, context: RequestContext) -> Json:
         exact_index(index)
@@ -67,7 +74,8 @@ class EsAdministration:
         except StoreRefused as error:
             raise error.as_request("UNSUPPORTED") from error
         self._catalog.forget_written(index)
-        return {"acknowledged": answer["acknowledged"]}
+        with self._client.reading():
+            return {"acknowledged": answer["acknowledged"]}
 
     async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
         exact_index(index)

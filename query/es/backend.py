@@ -62,13 +62,14 @@ class EsBackend:
         """The health of the cluster and the newest version of its nodes."""
         health = await self.client.read_json("GET", "/_cluster/health", context)
         nodes = await self.client.read_json("GET", "/_nodes?filter_path=nodes.*.version", context)
-        versions = sorted({node["version"] for node in nodes.get("nodes", {}).values()})
-        return {
-            "cluster_name": health["cluster_name"],
-            "status": health["status"],
-            "version": versions[-1] if versions else None,
-            "nodes": health["number_of_nodes"],
-        }
+        with self.client.reading():
+            versions = sorted({node["version"] for node in nodes.get("nodes", {}).values()})
+            return {
+                "cluster_name": health["cluster_name"],
+                "status": health["status"],
+                "version": versions[-1] if versions else None,
+                "nodes": health["number_of_nodes"],
+            }
 
     async def nodes(self, context: RequestContext) -> Json:
         return await self._administration.nodes(context)

@@ -107,8 +107,10 @@ class EsCatalog:
             found = await self.client.read_json("GET", f"/{target}/_mapping?{OPEN}", context)
             if not found:
                 raise NotFoundError(f"No open index matches {target!r}.", code="INDEX_UNKNOWN", source=self.client.name)
-            mappings = {index: entry["mappings"] for index, entry in sorted(found.items())}
-            table = await self._learn(target, table_of(source, target, mappings), context)
+            with self.client.reading():
+                mappings = {index: entry["mappings"] for index, entry in sorted(found.items())}
+                mapped = table_of(source, target, mappings)
+            table = await self._learn(target, mapped, context)
             if len(self._entries) > 1000:
                 self._entries.clear()
             if self.client.name not in context.partial_sources:
@@ -159,11 +161,13 @@ class EsCatalog:
                 body["aggs"] = dict(parts[at : at + 2 * _FIELDS_A_SEARCH])
             answer = await self.client.read_json("POST", f"/{target}/_search?{OPEN}", context, orjson.dumps(body))
             self.client.check_partial(answer, context)
-            rows = answer["hits"]["total"]["value"]
-            found.update(answer.get("aggregations", {}))
-        several = {path for at, path in enumerate(paths) if found[f"v{at}"]["value"] > found[f"e{at}"]["doc_count"]}
-        told = found.get("ignored", {}).get("buckets", {})
-        ignored = frozenset(name for at, name in enumerate(names) if told[str(at)]["doc_count"])
+            with self.client.reading():
+                rows = int(answer["hits"]["total"]["value"])
+                found.update(answer.get("aggregations", {}))
+        with self.client.reading():
+            several = {path for at, path in enumerate(paths) if found[f"v{at}"]["value"] > found[f"e{at}"]["doc_count"]}
+            told = found.get("ignored", {}).get("buckets", {})
+            ignored = frozenset(name for at, name in enumerate(names) if told[str(at)]["doc_count"])
         return rows, {name for name, path in columnar.items() if path in several}, ignored
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from libs.errors import (
     RequestError,
     StoreError,
 )
-from libs.http import Answer, HttpClient
+from libs.http import Answer, HttpClient, retry_seconds
 from query.backend import InstanceConfig, NotProven
 
 _OWN_STATUSES = frozenset({403, 429, 503})
@@ -47,8 +48,11 @@ class EsClient:
             raise self.error(answer)
         return answer.body
 
-    async def read_json(self, method: str, path: str, context: RequestContext, body: bytes | None = None) -> Any:
-        return self.parsed(await self.read(method, path, context, body))
+    async def read_json(
+        self, method: str, path: str, context: RequestContext, body: bytes | None = None, shape: type = dict
+    ) -> Any:
+        """The answer's JSON, an object unless told."""
+        return self._shaped(self.parsed(await self.read(method, path, context, body)), shape)
 
     async def write(
         self,
@@ -64,7 +68,20 @@ class EsClient:
         )
         if answer.status not in (200, 201):
             raise self.error(answer)
-        return self.parsed(answer.body)
+        return self._shaped(self.parsed(answer.body), dict)
+
+    def _shaped(self, content: Any, shape: type) -> Any:
+        if not isinstance(content, shape):
+            raise self.unreadable("it is no object" if shape is dict else "it is no list")
+        return content
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around the reading of an answer's members: one that is missing, or of another type, is STORE_ANSWER_INVALID."""
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise self.unreadable("it is not what was asked for") from error
 
     def parsed(self, body: bytes) -> Any:
         """The body's JSON. Raises StoreError (STORE_ANSWER_INVALID)."""
@@ -82,11 +99,9 @@ class EsClient:
 
     def check_partial(self, answer: Any, context: RequestContext) -> None:
         """Raises STORE_PARTIAL for an answer without some shards, unless the context allows those; then flags this one."""
-        try:
+        with self.reading():
             shards = answer["_shards"]
-            late, failed = answer["timed_out"], shards["failed"]
-        except (KeyError, TypeError) as error:
-            raise self.unreadable("it is no answer to a search") from error
+            late, failed = bool(answer["timed_out"]), int(shards["failed"])
         if not late and not failed:
             return
         failures = shards.get("failures") or [{}]
@@ -100,9 +115,13 @@ class EsClient:
         """The error for an answer that is none of success."""
         content = self.parsed(answer.body)
         cause = content.get("error") if isinstance(content, dict) else None
-        if not isinstance(cause, dict):
-            return self._unknown(answer.status, str(cause or "no reason given"))
-        return self._named(answer.status, cause)
+        if isinstance(cause, dict):
+            error = self._named(answer.status, cause)
+        else:
+            error = self._unknown(answer.status, str(cause or "no reason given"))
+        if error.code.name == "STORE_BUSY":
+            error.retry_after = retry_seconds(answer.headers.get("retry-after", ""))
+        return error
 
     def _named(self, status: int, cause: Mapping[str, Any]) -> HostMonitorError:
         root = root_cause(cause)
@@ -132,7 +151,7 @@ class EsClient:
             return StoreError(f"{self.name!r} does not let the service do that: {reason}.", source=self.name)
         if status in (429, 503):
             message = f"{self.name!r} has too much to do: {reason}."
-            return StoreError(message, code="STORE_BUSY", source=self.name, retry_after=1)
+            return StoreError(message, code="STORE_BUSY", source=self.name)
         if status == 501:
             return NotSupportedError(f"{self.name!r} does not support it: {reason}.", source=self.name)
         if status == 400:

@@ -73,7 +73,8 @@ async def open_point(source: EsSource, asked: Asked, context: RequestContext) ->
     """A point in time, under `id`; later answers may give it another."""
     path = f"{asked.path}/_pit?keep_alive={source.keep_alive}&{OPEN}"
     opened = await source.client.read_json("POST", path, context)
-    return {"id": opened["id"]}
+    with source.client.reading():
+        return {"id": opened["id"]}
 
 
 async def close_point(source: EsSource, point: Mapping[str, str], context: RequestContext) -> None:

@@ -93,7 +93,10 @@ class InfluxClient:
         answer = await self._http.request("GET", "/ping", context, expect=None)
         if answer.status not in (200, 204):
             raise StoreError(f"{self.name!r} answered {answer.status} to a ping.", source=self.name)
-        return answer.headers.get("x-influxdb-version", "unknown")
+        version = answer.headers.get("x-influxdb-version")
+        if version is None:
+            raise unreadable(self.name, "a ping tells no version")
+        return version
 
 
 def _without_series(result: Json) -> Json:

@@ -54,8 +54,11 @@ class LineWriter:
     async def _send(self, lines: bytes) -> tuple[int, str] | None:
         """None when all was taken; else how many were dropped, as far as the store tells, and why."""
         status, body = await self._client.write(self._db, lines, self._precision, self._context)
-        if status in (200, 204):
+        if status == 204:
             return None
+        if status < 300:
+            # A gateway's page, say: whether anything is stored is not known.
+            raise unreadable(self._client.name, f"a write was answered with {status}")
         message = _message(body)
         partial = _PARTIAL.search(message)
         if partial is None and not message.startswith("unable to parse '"):
