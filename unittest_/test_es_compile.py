@@ -136,6 +136,11 @@ CASES: dict[str, Scan] = {
     "groups_by_days_of_a_zone": groups(
         agg("max", "@timestamp", "m"), keys=(BucketKey("@timestamp", "1d", "t", "Europe/Berlin", "ms"),)
     ),
+    "groups_first_and_last": groups(
+        agg("first", "path", "f", time="@timestamp"),
+        agg("last", "nanos", "l", time="@timestamp", where=leaf("cached", "eq", True)),
+        keys=(FieldKey("host"),),
+    ),
     "groups_estimated": groups(
         agg("count_distinct", "path", "d"), agg("median", "load", "m"), agg("percentile", "bytes", "p", p=99.9)
     ),
@@ -168,7 +173,8 @@ REFUSED: dict[str, Scan] = {
     "a sum of single floats": groups(agg("sum", "load")),
     "extremes of nanoseconds": groups(agg("max", "nanos")),
     "distinct ids": groups(agg("count_distinct", "_id")),
-    "first": groups(agg("first", "host")),
+    "the first address": groups(agg("first", "addr", time="@timestamp")),
+    "the last of a coerced field": groups(agg("last", "low", time="@timestamp")),
     "groups by nanoseconds": groups(agg("count"), keys=(FieldKey("nanos"),)),
     "groups by order of a count": groups(agg("count"), keys=(FieldKey("host"),), order=(Order("n"),), limit=5),
 }

@@ -16,6 +16,7 @@ from libs.result import Cell
 from query.backend import EXACT, NotProven, Pushdown, UnsupportedPart, Verdict
 from query.catalog import Table
 from query.es import single
+from query.es.ends import end_request, end_value, unfit_for_ends
 from query.es.mapping import EsField
 from query.es.predicates import Clause, clause, native_of, verdict
 from query.expr import Compare, leaves
@@ -25,7 +26,7 @@ Number = Callable[[Mapping[str, Any]], Cell]
 _EXACT_BOUND = 2**53
 # What is left of the sum of squares after the subtraction, so that ten of a double's digits are sure.
 _LEAST_SHARE = 1e-5
-_COUNTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos", "ip"})
+_COUNTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "ip"})
 _DISTINCT_PRECISION = 40_000  # the most there is
 _DIGEST_COMPRESSION = 200
 APPROXIMATE = frozenset({"count_distinct", "median", "percentile"})
@@ -67,6 +68,9 @@ def _of_field(aggregate: Aggregation, scan: Scan) -> Verdict:
     if aggregate.function == "count":
         judged = verdict(Compare(field.name, "exists", True, field.type), field)
         return judged if judged.level is Pushdown.EXACT else _no(aggregate, judged.reason)
+    if aggregate.function in ("first", "last"):
+        reason = unfit_for_ends(aggregate, scan)
+        return _no(aggregate, reason) if reason else EXACT
     if not native.columnar or native.coerced:
         return _no(aggregate, "the field has no doc values, or not the values themselves")
     match aggregate.function, native.kind:
@@ -117,6 +121,8 @@ def _inner(aggregate: Aggregation, scan: Scan) -> tuple[Clause | None, Number]:
         return None, _documents
     native = native_of(scan.typed(aggregate.field))
     match aggregate.function:
+        case "first" | "last":
+            return end_request(aggregate, scan), end_value(native)
         case "count":
             return {"filter": {"exists": {"field": native.own}}}, _documents
         case ("min" | "max") as function:
@@ -129,7 +135,7 @@ def _inner(aggregate: Aggregation, scan: Scan) -> tuple[Clause | None, Number]:
             return {"extended_stats": {"field": native.path}}, _deviation
         case "count_distinct":
             spec = {"field": native.path, "precision_threshold": _DISTINCT_PRECISION}
-            return {"cardinality": spec}, lambda found: int(found["value"])
+            return {"cardinality": spec}, lambda found: int(found["value"]) or None
         case _:
             digest = {"compression": _DIGEST_COMPRESSION}
             point = 50.0 if aggregate.p is None else aggregate.p

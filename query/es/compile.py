@@ -41,8 +41,7 @@ def compile_group(scan: Scan, source: EsSource) -> GroupsQuery:
     deciding = {key.field for key in group.keys}
     for aggregate in group.aggregates:
         deciding |= {leaf.field for leaf in leaves(aggregate.where)}
-        if aggregate.field is not None:
-            deciding.add(aggregate.field)
+        deciding |= {name for name in (aggregate.field, aggregate.time) if name is not None}
     asked = asked_of(scan, frozenset(deciding))
     # The store may know no zone of that name.
     asked = replace(asked, refusable=asked.refusable or in_zones(group))
