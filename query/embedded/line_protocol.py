@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from libs.errors import RequestError
-from query.embedded.series_names import MAX_TIME, MIN_TIME, TIME
+from query.embedded.series_names import MAX_TIME, MIN_TIME, SERIES_BYTES, TIME, too_long
 from query.embedded.series_state import Tags
 
 Value = bool | int | float | str
@@ -188,6 +188,8 @@ class _Reader:
         pairs = [(_unescaped(name), _unescaped(value)) for name, value in _TAG.findall(text)]
         if len({name for name, _ in pairs}) < len(pairs):
             raise BadLine("duplicate tags")
+        if len(text) > SERIES_BYTES // 4 and too_long(pairs):
+            raise BadLine("max key size exceeded")
         return tuple(sorted(pairs))
 
     def _time(self, text: str) -> int:

@@ -20,7 +20,16 @@ from query.embedded.backend import EmbeddedBackend
 from query.embedded.catalogue import drop_table, next_id
 from query.embedded.line_protocol import Row, read_lines
 from query.embedded.query import EmbeddedQuery
-from query.embedded.series_names import MAX_TIME, MIN_TIME, TIME, database_name, fault_of, measurement_name
+from query.embedded.series_names import (
+    MAX_TIME,
+    MIN_TIME,
+    SERIES_BYTES,
+    TIME,
+    database_name,
+    fault_of,
+    measurement_name,
+    too_long,
+)
 from query.embedded.series_state import Database, DatabaseView, MeasurementView
 from query.embedded.series_writer import MAX_ISSUES, DatabaseTarget, PointsWrite
 from query.plan import Attempt, Order, Scan
@@ -238,6 +247,9 @@ def _faults(point: Point) -> Sequence[tuple[str, str, str]]:
             why = "no tag and no field can be called time" if name == TIME else fault_of(name)
             if why is not None:
                 found.append(("NAME_INVALID", f"/{where}/{_escaped(name)}", f"The name cannot stand there: {why}."))
+    if point.tags and too_long(point.tags.items()):
+        message = f"The tags are longer than {SERIES_BYTES} bytes in all."
+        found.append(("VALUE_INVALID", "/tags", message))
     if not point.fields:
         found.append(("VALUE_INVALID", "/fields", "A point needs at least one field."))
     for name, value in point.fields.items():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from libs.errors import RequestError
 
 NAME_BYTES = 255
 TIME = "time"
+SERIES_BYTES = 60_000
 MIN_TIME, MAX_TIME = -(2**63) + 2, 2**63 - 2
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -21,6 +23,13 @@ def fault_of(name: str) -> str | None:
     if len(name.encode()) > NAME_BYTES:
         return f"it is longer than {NAME_BYTES} bytes"
     return None
+
+
+def too_long(tags: Collection[tuple[str, str]]) -> bool:
+    """Whether tags are longer in all than InfluxDB takes of a series."""
+    size = sum([len(name) + len(value) + 2 for name, value in tags])
+    # Of the characters, which take four bytes at the most, the bytes are counted only where it matters.
+    return size > SERIES_BYTES // 4 and sum(len(f"{name}{value}".encode()) + 2 for name, value in tags) > SERIES_BYTES
 
 
 def database_name(name: str, pointer: str = "path/db") -> str:
