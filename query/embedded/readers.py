@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -49,31 +49,34 @@ class Reader:
 
     async def _step(self, work: Callable[[], T]) -> T:
         left = self._context.remaining(self._source)
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool.threads, work)
+        running = self._pool.threads.submit(work)
         try:
-            done, _ = await asyncio.wait({future}, timeout=left)
+            done, _ = await asyncio.wait({_awaited(running)}, timeout=left)
         except asyncio.CancelledError:
-            await self._stop(future)
+            await self._stop(running)
             raise
         if not done:
-            await self._stop(future)
+            await self._stop(running)
             raise DeadlineError("The query was not done within the deadline.", source=self._source)
         try:
-            return future.result()
+            return running.result()
         except (duckdb.BinderException, duckdb.CatalogException) as error:
             raise TablesChanged(str(error)) from error
         except duckdb.Error as error:
             raise self._pool.translate(error, self._source) from error
 
-    async def _stop(self, future: asyncio.Future[Any]) -> None:
-        """Interrupts the step and waits until its thread is free again (an interrupt before the start has no effect)."""
-        while not future.done():
-            if not future.cancel():
-                self._cursor.interrupt()
-            await asyncio.wait({future}, timeout=0.05)
-        if not future.cancelled():
-            future.exception()  # looked at, so that it is not logged as lost
+    async def _stop(self, running: Future[T]) -> None:
+        """Interrupts the step and waits until its thread is free again (an interrupt before its start has no effect)."""
+        while not running.cancel() and not running.done():
+            self._cursor.interrupt()
+            await asyncio.wait({_awaited(running)}, timeout=0.05)
+
+
+def _awaited(running: Future[T]) -> asyncio.Future[T]:
+    """For waiting alone; what it ends with is asked of `running`."""
+    future = asyncio.wrap_future(running)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
 
 
 class Readers:
