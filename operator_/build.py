@@ -9,8 +9,10 @@ from operator_.base import Operator
 from operator_.light import LimitOperator, PickOperator
 from operator_.residual import Residual, ResidualEngine, ResidualOperator, rowwise
 from operator_.scan import ScanOperator
+from operator_.tolerant import TolerantOperator
 from query.backend import Query
-from query.plan import Attempt, Limit, Plan, Project, Scan, inputs
+from query.plan import Aggregate, Attempt, Fill, Limit, Plan, Project, Scan, inputs
+from query.plan_joins import Join, Union
 
 
 def build(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
@@ -44,6 +46,8 @@ def _light(plan: Plan) -> bool:
 def _residual(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
     names = {leaf: f"input{at}" for at, leaf in enumerate(dict.fromkeys(_leaves(plan)))}
     operators = {name: build(leaf, queries, engine) for leaf, name in names.items()}
+    for leaf in _spared(plan):
+        operators[names[leaf]] = TolerantOperator(operators[names[leaf]])
     return ResidualOperator(Residual(plan, names), operators, engine)
 
 
@@ -52,3 +56,27 @@ def _leaves(plan: Plan) -> tuple[Scan | Attempt, ...]:
     if isinstance(plan, Scan | Attempt):
         return (plan,)
     return tuple(leaf for child in inputs(plan) for leaf in _leaves(child))
+
+
+def _spared(plan: Plan) -> set[Scan | Attempt]:
+    """The leaves that an answer may do without: those of the right sides of joins that keep every left row, with nulls, and
+    of a union's parts. One that is needed elsewhere too is not among them."""
+    found: set[Scan | Attempt] = set()
+    needed: set[Scan | Attempt] = set()
+    waiting: list[tuple[Plan, bool]] = [(plan, False)]
+    while waiting:
+        node, spared = waiting.pop()
+        if isinstance(node, Scan | Attempt):
+            (found if spared else needed).add(node)
+        elif isinstance(node, Join):
+            kept = node.how in ("left", "asof")
+            waiting += [(node.left, spared), (node.right, kept or (spared and node.how != "anti"))]
+        else:
+            spared = isinstance(node, Union) or (spared and not _makes_rows_of_nothing(node))
+            waiting += [(child, spared) for child in inputs(node)]
+    return found - needed
+
+
+def _makes_rows_of_nothing(node: Plan) -> bool:
+    """Whether a source without rows would look like one that counted none."""
+    return (isinstance(node, Aggregate) and not node.group.keys) or (isinstance(node, Fill) and not node.keys)

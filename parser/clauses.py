@@ -7,27 +7,33 @@ from typing import Any, cast
 from libs.times import NS_PER_SECOND, parse_duration
 from parser.reading import Reading
 from parser.words import (
+    DIRECTIONS,
     DOCUMENTS_SOURCE,
     FILL,
     FILL_MODES,
     LATER_OPTIONS,
     LEAST_LIMIT,
+    LOOKUP_SOURCE,
+    MOST_KEYS,
     MOST_LIMIT,
+    MOST_TOP,
     NOT_YET,
     OPTIONS,
     SERIES_SOURCE,
     TIME_RANGE,
+    TOP,
 )
 from query.catalog import SourceRef
 from query.plan import FillMode, Options
-from query.question import FillClause, TimeRange
+from query.question import FillClause, TimeRange, TopClause
 
 
 def read_source(reading: Reading, value: Any, at: str) -> SourceRef | None:
-    """`from`: an index of a documents instance, or a measurement of a series one."""
+    """`from`: an index of a documents instance, a measurement of a series one, or a lookup table."""
     series = type(value) is dict and ("db" in value or "measurement" in value) and "index" not in value
-    known = SERIES_SOURCE if series else DOCUMENTS_SOURCE
-    parts = ("source", "db", "measurement") if series else ("source", "index")
+    lookup = type(value) is dict and "lookup" in value and "index" not in value
+    known = SERIES_SOURCE if series else LOOKUP_SOURCE if lookup else DOCUMENTS_SOURCE
+    parts = ("source", "db", "measurement") if series else ("source", "lookup") if lookup else ("source", "index")
     item = reading.object(value, at, known, parts)
     if item is None or not item.keys() >= known:
         return None
@@ -63,6 +69,22 @@ def read_fill(reading: Reading, value: Any, at: str) -> FillClause | None:
     if "value" in item and type(filler) not in (int, float):
         reading.wrong(filler, "a number", at + "/value")
     return FillClause(cast(FillMode, mode), filler, at)
+
+
+def read_top(reading: Reading, value: Any, at: str) -> TopClause | None:
+    item = reading.object(value, at, TOP, ("by", "n"))
+    if item is None:
+        return None
+    by = reading.name(item["by"], at + "/by", "an output's name") if "by" in item else ""
+    count = item.get("n", 1)
+    if type(count) is not int or not 1 <= count <= MOST_TOP:
+        message = f"`n` must be a whole number from 1 to {MOST_TOP}."
+        reading.issues.add("LIMIT_INVALID", message, at + "/n", "say how many rows to keep")
+        count = 1
+    per = reading.items(item["per"], at + "/per", MOST_KEYS) if "per" in item else []
+    names = tuple([reading.name(one, f"{at}/per/{index}", "a key's name") for index, one in enumerate(per)])
+    direction = reading.word(item.get("dir", "desc"), DIRECTIONS, at + "/dir", "a direction")
+    return TopClause(by, count, names, direction != "asc", at)
 
 
 def read_limit(reading: Reading, value: Any, at: str) -> int | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from parser.answer_schema import answer_schema
-from parser.schema_parts import Schema, object_of, reference
+from parser.grammar_joins import inner_parts, join_clauses, join_parts
+from parser.schema_parts import Schema, list_of, name, object_of, reference
 from parser.words import (
     CALENDAR_WIDTHS,
     DEFAULT_LIMIT,
@@ -20,7 +21,6 @@ from parser.words import (
     MOST_FILTER_NODES,
     MOST_KEYS,
     MOST_LIMIT,
-    MOST_NAME,
     MOST_SELECTED,
     MOST_VALUES,
 )
@@ -45,75 +45,75 @@ __all__ = ["EXAMPLE", "answer_schema", "body_schema"]
 
 def body_schema() -> Schema:
     """A query's body; `$defs` holds its components."""
-    return _body() | {
-        "$defs": {
-            "QueryDocuments": _documents(),
-            "QuerySeries": _series(),
-            "QueryTimeRange": _time_range(),
-            "QueryFilter": _filter(),
-            "QueryLeaf": _leaf(),
-            "QueryAll": _node("and", "all of them hold"),
-            "QueryAny": _node("or", "one of them holds"),
-            "QueryNone": _negation(),
-            "QueryField": object_of("A field.", {"field": _name("its name")}, "field"),
-            "QueryBucket": _bucket(),
-            "QueryAggregate": _aggregate(),
-            "QueryExpression": _expression(),
-            "QueryOrder": _order(),
-            "QueryFill": _fill(),
-            "QueryOptions": _options(),
+    clauses = _clauses()
+    description = (
+        "One query: with `group_by` or an aggregate in `select` it answers groups, else rows. `from` is needed at "
+        "/mix/query alone; elsewhere the path names the source. With `join`, the steps shape the left side, and "
+        "`order_by` and `limit` the joined rows."
+    )
+    return (
+        object_of(description, clauses)
+        | {"examples": [EXAMPLE]}
+        | {
+            "$defs": {
+                **join_parts(),
+                **inner_parts(clauses, ("cursor", "options")),
+                "QueryDocuments": _documents(),
+                "QuerySeries": _series(),
+                "QueryTimeRange": _time_range(),
+                "QueryFilter": _filter(),
+                "QueryLeaf": _leaf(),
+                "QueryAll": _node("and", "all of them hold"),
+                "QueryAny": _node("or", "one of them holds"),
+                "QueryNone": _negation(),
+                "QueryField": object_of("A field.", {"field": name("its name")}, "field"),
+                "QueryBucket": _bucket(),
+                "QueryAggregate": _aggregate(),
+                "QueryExpression": _expression(),
+                "QueryOrder": _order(),
+                "QueryFill": _fill(),
+                "QueryOptions": _options(),
+            }
         }
-    }
-
-
-def _name(what: str) -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": MOST_NAME, "description": what}
+    )
 
 
 def _words(words: dict[str, Any], heading: str) -> str:
     return heading + "\n" + "\n".join(f"- `{word}`: {row.says}" for word, row in words.items())
 
 
-def _body() -> Schema:
-    key = [_name("a field"), reference("QueryField"), reference("QueryBucket")]
-    item = [_name("a field"), reference("QueryField"), reference("QueryAggregate"), reference("QueryExpression")]
-    properties: dict[str, Schema] = {
-        "from": {"anyOf": [reference("QueryDocuments"), reference("QuerySeries")]},
+def _clauses() -> dict[str, Schema]:
+    """The members of a body."""
+    key = [name("a field"), reference("QueryField"), reference("QueryBucket")]
+    item = [name("a field"), *map(reference, ("QueryField", "QueryAggregate", "QueryExpression", "QueryOver"))]
+    return {
+        "from": {"anyOf": [reference("QueryDocuments"), reference("QuerySeries"), reference("QueryLookup")]},
         "time_range": reference("QueryTimeRange"),
         "where": reference("QueryFilter"),
-        "group_by": _list(key, MOST_KEYS, "the keys of the groups"),
-        "select": _list(item, MOST_SELECTED, "what is answered; every field unless told", least=1),
+        "group_by": list_of(key, MOST_KEYS, "the keys of the groups"),
+        "select": list_of(item, MOST_SELECTED, "what is answered; every field unless told", least=1),
         "having": reference("QueryFilter"),
         "fill": reference("QueryFill"),
-        "order_by": _list(
-            [_name("ascending"), reference("QueryOrder")], MOST_KEYS, "missing values sort last both ways"
+        **join_clauses(),
+        "order_by": list_of(
+            [name("ascending"), reference("QueryOrder")], MOST_KEYS, "missing values sort last both ways"
         ),
         "limit": {"type": "integer", "minimum": LEAST_LIMIT, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
         "cursor": {"type": "null", "description": "for a later release"},
         "options": reference("QueryOptions"),
     }
-    description = (
-        "One query over one source. With `group_by` or an aggregate in `select` it answers groups, else rows. "
-        "`from` is needed at /mix/query alone; elsewhere the path names the source."
-    )
-    return object_of(description, properties) | {"examples": [EXAMPLE]}
-
-
-def _list(items: list[Schema], most: int, description: str, least: int = 0) -> Schema:
-    found: Schema = {"type": "array", "items": {"anyOf": items}, "maxItems": most, "description": description}
-    return found | ({"minItems": least} if least else {})
 
 
 def _documents() -> Schema:
-    properties = {"source": _name("the instance"), "index": _name("the index, or a pattern such as access-*")}
+    properties = {"source": name("the instance"), "index": name("the index, or a pattern such as access-*")}
     return object_of("An index of a documents instance.", properties, *properties)
 
 
 def _series() -> Schema:
     properties = {
-        "source": _name("the instance"),
-        "db": _name("the database"),
-        "measurement": _name("the measurement"),
+        "source": name("the instance"),
+        "db": name("the database"),
+        "measurement": name("the measurement"),
     }
     return object_of("A measurement of a series instance.", properties, *properties)
 
@@ -125,7 +125,7 @@ def _time_range() -> Schema:
     properties: dict[str, Schema] = {
         "from": {"type": "string", "description": f"included. {bound}", "examples": ["now-1h", "2026-11-22T10:00:00Z"]},
         "to": {"type": "string", "description": f"not included. {bound}", "examples": ["now", "now/h"]},
-        "field": _name("`@timestamp` (documents) or `time` (series) unless told"),
+        "field": name("`@timestamp` (documents) or `time` (series) unless told"),
     }
     return object_of("Half open; either side may be left away.", properties)
 
@@ -157,7 +157,7 @@ def _leaf() -> Schema:
     }
     op = {"type": "string", "enum": list(OPERATORS), "description": _words(OPERATORS, "How the field is compared:")}
     description = "A comparison: false where the field is missing, but for `exists: false`."
-    properties = {"field": _name("the field, or in `having` the output"), "op": op, "value": value}
+    properties = {"field": name("the field, or in `having` the output"), "op": op, "value": value}
     return object_of(description, properties, "field", "op", "value")
 
 
@@ -170,8 +170,8 @@ def _bucket() -> Schema:
     }
     properties: dict[str, Schema] = {
         "time_bucket": width,
-        "field": _name("a timestamp"),
-        "as": _name("the output, the start of the bucket"),
+        "field": name("a timestamp"),
+        "as": name("the output, the start of the bucket"),
         "tz": {"type": "string", "description": "a time zone, for calendar units", "default": "UTC"},
     }
     return object_of("A key of time buckets.", properties, "time_bucket", "field", "as")
@@ -181,8 +181,8 @@ def _aggregate() -> Schema:
     agg = {"type": "string", "enum": list(AGGREGATES), "description": _words(AGGREGATES, "Which aggregate:")}
     properties: dict[str, Schema] = {
         "agg": agg,
-        "field": _name("what it is taken over; `count` may do without"),
-        "as": _name("the output"),
+        "field": name("what it is taken over; `count` may do without"),
+        "as": name("the output"),
         "p": {"type": "number", "minimum": 0, "maximum": 100, "description": "of `percentile`, which needs it"},
         "where": reference("QueryFilter"),
     }
@@ -200,12 +200,12 @@ def _expression() -> Schema:
         "description": "numbers, names (odd ones in backticks), + - * / % ( ), coalesce abs round nullif",
         "examples": ["hits / errors", "round(`disk used` / 1024, 1)"],
     }
-    return object_of("Arithmetic in float64.", {"expr": text, "as": _name("the output")}, "expr", "as")
+    return object_of("Arithmetic in float64.", {"expr": text, "as": name("the output")}, "expr", "as")
 
 
 def _order() -> Schema:
     direction = {"type": "string", "enum": list(DIRECTIONS), "default": "asc"}
-    return object_of("One key of the order.", {"field": _name("a field, or an output"), "dir": direction}, "field")
+    return object_of("One key of the order.", {"field": name("a field, or an output"), "dir": direction}, "field")
 
 
 def _fill() -> Schema:

@@ -13,17 +13,20 @@ _WIDE = 2.0**63
 
 
 class Reading:
-    """One body being read. `members` counts those of all objects seen, `nodes` those of its filters.
+    """One body being read. `members` counts those of all objects seen, `nodes` those of its filters, `joins` its joins;
+    `depth` those queries that the one being read stands in.
 
     `wide` says that an integer past 64 bits may have been rounded: the body is then decoded and read once more.
     """
 
-    __slots__ = ("deep", "issues", "members", "nodes", "wide")
+    __slots__ = ("deep", "depth", "issues", "joins", "members", "nodes", "wide")
 
     def __init__(self) -> None:
         self.issues = Issues()
         self.members = 0
         self.nodes = 0
+        self.joins = 0
+        self.depth = 0
         self.deep = False
         self.wide = False
 

@@ -14,15 +14,17 @@ from parser.words import (
     DIRECTIONS,
     EXPRESSION_ITEM,
     FIELD_ITEM,
-    LATER_SELECT,
     MOST_KEYS,
     MOST_SELECTED,
-    NOT_YET,
+    MOST_WINDOW,
     ORDER_ITEM,
+    OVER_FUNCTIONS,
+    OVER_ITEM,
 )
 from query.expr import Number
 from query.plan import AggregateName, Aggregation, FieldKey, Key, Order
-from query.question import SelectExpression, SelectField, SelectItem
+from query.plan_joins import OverFunction
+from query.question import SelectExpression, SelectField, SelectItem, SelectOver
 from query.vocabulary import AGGREGATES
 
 
@@ -42,9 +44,8 @@ def _select_item(reading: Reading, value: Any, at: str) -> SelectItem:
         if "expr" in value:
             return _expression(reading, value, at)
         if "over" in value:
-            reading.issues.add("BODY_INVALID", "The member 'over' is not known here.", at + "/over", f"over: {NOT_YET}")
-            return SelectField("", at)
-    item = reading.object(value, at, FIELD_ITEM, FIELD_ITEM, LATER_SELECT)
+            return _over(reading, value, at)
+    item = reading.object(value, at, FIELD_ITEM, FIELD_ITEM)
     return SelectField(
         reading.name(item["field"], at + "/field", "a field's name") if item and "field" in item else "", at + "/field"
     )
@@ -92,6 +93,24 @@ def _expression(reading: Reading, value: JsonObject, at: str) -> SelectExpressio
     except RequestError as error:
         reading.issues.add(error.code.name, error.message, at + "/expr", error.hint)
         return SelectExpression(name, Number(0.0), at=at)
+
+
+def _over(reading: Reading, value: JsonObject, at: str) -> SelectOver:
+    reading.object(value, at, OVER_ITEM, ("of", "as"))
+    function = reading.word(
+        value["over"], OVER_FUNCTIONS, at + "/over", "a way to go along buckets", "OPERATOR_UNKNOWN"
+    )
+    of = reading.name(value["of"], at + "/of", "an output's name") if "of" in value else ""
+    window = value.get("window")
+    if function == "moving_avg" and "window" not in value:
+        reading.missing("window", at)
+    elif "window" in value and function not in ("moving_avg", None):
+        reading.issues.add("BODY_INVALID", f"`{function}` takes no `window`.", at + "/window", "`moving_avg` does")
+    elif "window" in value and (type(window) is not int or not 1 <= window <= MOST_WINDOW):
+        message = f"The window must be a whole number of buckets from 1 to {MOST_WINDOW}."
+        reading.issues.add("LIMIT_INVALID", message, at + "/window", "such as 5")
+        window = None
+    return SelectOver(cast(OverFunction, function), of, window, reading.output(value, at), at)
 
 
 def read_group_by(reading: Reading, value: Any, at: str) -> tuple[Key, ...]:

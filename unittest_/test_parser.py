@@ -157,14 +157,9 @@ def test_the_path_and_the_body_name_one_source() -> None:
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"join": []}, "/join"),
-        ({"then": {}}, "/then"),
-        ({"union": []}, "/union"),
-        ({"top": {"by": "n", "n": 5}}, "/top"),
         ({"cursor": "abc"}, "/cursor"),
         ({"options": {"total": True}}, "/options/total"),
         ({"options": {"require_fresh": "5m"}}, "/options/require_fresh"),
-        ({"select": [{"over": "rate", "of": "n", "as": "r"}]}, "/select/0/over"),
     ],
 )
 def test_what_a_later_release_has_is_named_as_such(body: Any, pointer: str) -> None:
