@@ -11,8 +11,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dev import machine
+
+# A busy machine is no fault: what has a bound of time asserts it itself.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 REMEDY = "run `make test`, or `python -m dev.stores start` and then `eval $(python -m dev.stores env)`"
 
