@@ -24,10 +24,11 @@ _log = structlog.get_logger("queries")
 Target = tuple[str, ...]
 
 
+Shape = Literal["objects", "arrays"]
+
+
 class ShapeQuery(QueryModel):
-    shape: Literal["objects", "arrays"] = Field(
-        "objects", description="Rows as objects, or as arrays in the columns' order."
-    )
+    shape: Shape = Field("objects", description="Rows as objects, or as arrays in the columns' order.")
 
 
 def _parse(request: Request, instance: str | None, target: Target | None, context: RequestContext) -> Question:
@@ -42,9 +43,16 @@ async def answer(
     started = time.perf_counter()
     context = services.new_context()
     question = _parse(request, instance, target, context)
+    return await answer_question(question, services, context, query.shape, started)
+
+
+async def answer_question(
+    question: Question, services: Services, context: RequestContext, shape: Shape, started: float
+) -> HTTPResponse:
+    """One page of what any parser has read; `started` is when, by time.perf_counter."""
     page, prepared = await run(question, services, context)
     with stage(context, "format"):
-        response = page_response(page, context, (time.perf_counter() - started) * 1000, query.shape)
+        response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
     took = time.perf_counter() - started
     if took > services.slow_query_seconds:
         _log.warning(

@@ -13,7 +13,7 @@ from parser.grammar import body_schema
 QUERY_BODY = RawSchema("QueryBody", body_schema())
 QUERY_ANSWER = RawSchema("QueryAnswer", answer_schema())
 
-_FAILURES = (
+FAILURES = (
     "FIELD_UNKNOWN", "TYPE_MISMATCH", "OPERATOR_UNKNOWN", "TIME_INVALID", "EXPRESSION_INVALID", "COST_EXCEEDED",
     "STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED",
 )  # fmt: skip
@@ -29,19 +29,19 @@ Decorator = Callable[[Any], Any]
 
 def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answer: Mapping[str, Any]) -> Decorator:
     """Declares a /query: `unknown` is the code for a source that is not there."""
-    return _stack(
+    return stack(
         namespace.doc(
             "Ask for rows or groups", operation_id="query", description="The language is in docs/query-language.md."
         ),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.query(ShapeQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
-        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+        *(namespace.fails(code) for code in (unknown, *FAILURES)),
     )
 
 
 def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
-    return _stack(
+    return stack(
         namespace.doc("Show the plan of a query; nothing runs", operation_id="explainQuery"),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.returns(
@@ -51,20 +51,20 @@ def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> 
             example=_PLAN,
             envelope=True,
         ),
-        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+        *(namespace.fails(code) for code in (unknown, *FAILURES)),
     )
 
 
 def validates(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
-    return _stack(
+    return stack(
         namespace.doc("Check a query and write it out in its canonical form", operation_id="validateQuery"),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.returns(200, QUERY_BODY, "The canonical form", example=dict(example), envelope=True),
-        *(namespace.fails(code) for code in (unknown, *_FAILURES)),
+        *(namespace.fails(code) for code in (unknown, *FAILURES)),
     )
 
 
-def _stack(*decorators: Decorator) -> Decorator:
+def stack(*decorators: Decorator) -> Decorator:
     def decorate(function: Any) -> Any:
         for decorator in reversed(decorators):
             function = decorator(function)

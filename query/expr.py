@@ -18,6 +18,13 @@ Op = Literal[
     "like", "ilike", "starts_with", "ends_with", "contains", "regex", "match", "match_phrase",
 ]  # fmt: skip
 
+
+class Untyped(str):
+    """An operand as text of no type yet, which binding reads as its field's (query/text_operands.py)."""
+
+    __slots__ = ()
+
+
 Scalar = bool | int | float | str
 Operand = Scalar | tuple[Scalar, ...]
 

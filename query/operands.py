@@ -14,6 +14,7 @@ from query.catalog import Field
 from query.exact_operands import float_leaf, floor_of, integer_leaf
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, Scalar
 from query.pattern_syntax import parse_ilike, parse_like, parse_regex
+from query.text_operands import read_untyped
 from query.vocabulary import ANALYSED_OPERATORS, OPERATORS, OPERATORS_OF
 
 _PATTERNS = {"like": parse_like, "ilike": parse_ilike, "regex": parse_regex}
@@ -36,6 +37,10 @@ def bind_leaf(leaf: Compare, field: Field, now_ns: int, issues: Issues) -> Predi
             return Compare(leaf.field, "exists", leaf.value, kind, leaf.at)
         issues.add("TYPE_MISMATCH", "`exists` takes true or false.", leaf.at + "/value", "use true or false")
         return FALSE
+    read = read_untyped(leaf, kind.name, issues)
+    if read is None:
+        return FALSE
+    leaf = read
     match kind.name:
         case TypeName.STRING:
             return _bind_text(leaf, field, issues)

@@ -6,10 +6,11 @@ from typing import Any
 
 from sanic import HTTPResponse, Request
 
-from apps import queries
+from apps import queries, url_rows
 from apps.es.resources import DocumentResource, namespace
 from apps.queries import ShapeQuery
 from apps.query_docs import answers, explains, validates
+from apps.url_rows import RowsQuery
 
 EXAMPLE = {
     "time_range": {"from": "now-24h", "to": "now"},
@@ -30,6 +31,12 @@ ANSWER = {
     "data": [{"host": "web-1", "errors": 12}],
     "page": {"cursor": None, "has_more": False, "total": None},
     "meta": _META | {"sources": [{"source": "es", "took_ms": 3.1, "rows": 1, "status": "ok"}]},
+}
+
+
+ROWS = ANSWER | {
+    "columns": [_COLUMNS[0], {"name": "status", "type": "int64", "multi": False, "source": "es", "approximate": False}],
+    "data": [{"host": "web-1", "status": 503}],
 }
 
 
@@ -55,3 +62,11 @@ class Validate(DocumentResource):
     @validates(namespace, "INDEX_UNKNOWN", EXAMPLE)
     async def post(self, request: Request, index: str) -> Any:
         return await queries.validate(request, self.instance.services, self.instance.name, (index,))
+
+
+@namespace.route("/<index>/rows")
+@namespace.route("/index/<index>/rows", suffix="Full")
+class Rows(DocumentResource):
+    @url_rows.answers(namespace, "INDEX_UNKNOWN", ROWS)
+    async def get(self, request: Request, index: str, query: RowsQuery) -> HTTPResponse:
+        return await url_rows.answer(request, self.instance.services, self.instance.name, (index,), query)

@@ -6,10 +6,11 @@ from typing import Any
 
 from sanic import HTTPResponse, Request
 
-from apps import queries
+from apps import queries, url_rows
 from apps.influx.resources import SeriesResource, namespace
 from apps.queries import ShapeQuery
 from apps.query_docs import answers, explains, validates
+from apps.url_rows import RowsQuery
 
 EXAMPLE = {
     "time_range": {"from": "now-1h", "to": "now"},
@@ -30,6 +31,15 @@ ANSWER = {
     "data": [{"host": "web-1", "t": "2026-11-22T10:00:00Z", "cpu": 37.5}],
     "page": {"cursor": None, "has_more": False, "total": None},
     "meta": _META | {"sources": [{"source": "influx", "took_ms": 3.1, "rows": 1, "status": "ok"}]},
+}
+
+
+ROWS = ANSWER | {
+    "columns": [
+        _COLUMNS[0],
+        {"name": "usage", "type": "float64", "multi": False, "source": "influx", "approximate": False},
+    ],
+    "data": [{"host": "web-1", "usage": 37.5}],
 }
 
 
@@ -55,3 +65,11 @@ class Validate(SeriesResource):
     @validates(namespace, "MEASUREMENT_UNKNOWN", EXAMPLE)
     async def post(self, request: Request, db: str, measurement: str) -> Any:
         return await queries.validate(request, self.instance.services, self.instance.name, (db, measurement))
+
+
+@namespace.route("/<db>/<measurement>/rows")
+@namespace.route("/db/<db>/<measurement>/rows", suffix="Full")
+class Rows(SeriesResource):
+    @url_rows.answers(namespace, "MEASUREMENT_UNKNOWN", ROWS)
+    async def get(self, request: Request, db: str, measurement: str, query: RowsQuery) -> HTTPResponse:
+        return await url_rows.answer(request, self.instance.services, self.instance.name, (db, measurement), query)

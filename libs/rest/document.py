@@ -150,6 +150,17 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> Iterator[Json]:
             parameter["example"] = found["examples"][0]
         schema = {key: value for key, value in found.items() if key not in ("description", "examples")}
         yield parameter | {"schema": schema}
+    if model.get("additionalProperties"):
+        yield _other_parameters(model)
+
+
+def _other_parameters(model: Json) -> Json:
+    """Parameters of names that are not known before: a model that allows others tells of them by its docstring and examples."""
+    parameter: Json = {"name": "others", "in": "query", "description": model.get("description", "Others, by name.")}
+    if model.get("examples"):
+        parameter["example"] = model["examples"][0]
+    schema: Json = {"type": "object", "additionalProperties": {"type": "string"}}
+    return parameter | {"required": False, "style": "form", "explode": True, "schema": schema}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Json:

@@ -45,6 +45,8 @@ class QueryReader:
         self._lists = {
             field.alias or name for name, field in fields.items() if get_origin(field.annotation) in (list, tuple)
         }
+        # Names that the model does not know are the operation's own to read.
+        self._takes_others = model is not None and model.model_config.get("extra") == "allow"
         self._absent = self._default()
 
     def _default(self) -> BaseModel | None:
@@ -77,6 +79,8 @@ class QueryReader:
         values: dict[str, Any] = {}
         found: list[Issue] = []
         for name, value in pairs:
+            if self._takes_others and name not in self._known:
+                continue
             if name in self._lists:
                 values.setdefault(name, []).append(value)
             elif self._model is None:
