@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from apps.catalogs import fetch_catalog, forget_catalog, row_filters
 from libs.context import Limits, RequestContext, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
@@ -17,12 +18,11 @@ from operator_.build import build
 from operator_.engine import Engine
 from query.backend import CatalogStale, Query
 from query.bind import bind
-from query.catalog import Catalog
 from query.explain import check_cost, explain
 from query.factory import QueryFactory
 from query.optimizer import optimize
 from query.plan import Ask, Plan, Scan
-from query.question import Question
+from query.question import Question, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ async def prepare(question: Question, services: Services, context: RequestContex
     """Stages 4 to 7: pure but for the catalogue, which is fetched before them."""
     apply_options(question, context)
     with stage(context, "catalog"):
-        catalog = await fetch_catalog(question, services, context)
+        catalog = await fetch_catalog(question, services.factory, context)
     with stage(context, "bind"):
-        ask = bind(question, catalog, context.now_ns, context.limits)
+        ask = bind(question, catalog, context.now_ns, context.limits, row_filters(context.principal))
     with stage(context, "optimize"):
         capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
         plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
@@ -77,14 +77,15 @@ async def run(question: Question, services: Services, context: RequestContext) -
         prepared = await prepare(question, services, context)
         return await pull(prepared, context), prepared
     except CatalogStale:
-        services.factory.backend(question.source.instance).forget(question.source)
+        forget_catalog(question, services.factory)
         context.begin_anew()
     prepared = await prepare(question, services, context)
     try:
         return await pull(prepared, context), prepared
     except CatalogStale as error:
-        name = question.source.instance
-        raise StoreError(f"The fields of {name!r} change while they are read.", source=name) from error
+        names = ", ".join(repr(source.instance) for source in sources(question))
+        source = sources(question)[0].instance
+        raise StoreError(f"The fields of {names} change while they are read.", source=source) from error
 
 
 async def pull(prepared: Prepared, context: RequestContext) -> Page:
@@ -111,12 +112,6 @@ async def explained(question: Question, services: Services, context: RequestCont
     prepared = await prepare(question, services, context)
     capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
     return explain(prepared.plan, prepared.queries, capabilities, context.limits)
-
-
-async def fetch_catalog(question: Question, services: Services, context: RequestContext) -> Catalog:
-    """The tables that the question names."""
-    source = question.source
-    return {source: await services.factory.backend(source.instance).table(source, context)}
 
 
 def apply_options(question: Question, context: RequestContext) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from libs.errors import DeadlineError
 
@@ -23,10 +25,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class RowFilter:
+    """The rows of an instance (`source`) that a caller may see: `where` as a body writes it. A filter holds for a whole
+    instance, since patterns and names of its parts overlap."""
+
+    source: str
+    where: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling; `name` is what the logs show."""
+    """Who is calling; `name` is what the logs show. Every scan of a query is given the `row_filter` of its instance."""
 
     name: str = "anonymous"
+    row_filter: tuple[RowFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
