@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +22,6 @@ from query.es import single
 Converter = Callable[[list[Any]], Sequence[Cell]]
 _ABSENT = type(None)
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NotSame(Exception):
@@ -73,15 +71,18 @@ def milliseconds(values: list[Any]) -> Sequence[Cell]:
 
 
 def _milliseconds(value: Any) -> int:
-    """Floored. The common spelling, `2026-11-22T10:00:00.123Z`, goes the fast way."""
-    if type(value) is str and len(value) == 24 and value[10:23:3] == "T::." + value[22] and value[23] == "Z":
-        try:
-            since = datetime.fromisoformat(value) - _EPOCH
-        except (ValueError, TypeError):
-            return instant(value) // 1_000_000
-        if value[11:13] != "24":
-            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    """Floored. The common spelling, `2026-11-22T10:00:00.123Z`, goes the fast way: neighbouring rows share a minute."""
+    if type(value) is str and len(value) == 24 and value[19] == "." and value[23] == "Z" and value.isascii():
+        second, fraction = value[17:19], value[20:23]
+        if second.isdigit() and fraction.isdigit() and second < "60":
+            return _minute(value[:17]) + int(second) * 1000 + int(fraction)
     return _nanoseconds(value) // 1_000_000
+
+
+@lru_cache(maxsize=8192)
+def _minute(text: str) -> int:
+    """Milliseconds of `2026-11-22T10:00:`; raises NotSame."""
+    return instant(text + "00Z") // 1_000_000
 
 
 def nanoseconds(values: list[Any]) -> Sequence[Cell]:
