@@ -20,7 +20,7 @@ Cursor = duckdb.DuckDBPyConnection
 class CommitMark:
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".commits")
-        self._count = 0
+        self.count = 0
         self._file: int | None = None
 
     def known(self) -> int:
@@ -32,18 +32,18 @@ class CommitMark:
 
     def begin(self, count: int) -> None:
         """Goes on from the count that the file holds."""
-        self._count = count
+        self.count = count
         if self._file is None:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._write()
 
     def step(self, cursor: Cursor) -> None:
         """Counts the transaction under way."""
-        cursor.execute("UPDATE hm_format SET commits = ?", [self._count + 1])
+        cursor.execute("UPDATE hm_format SET commits = ?", [self.count + 1])
 
     def acknowledge(self) -> None:
         """After the commit."""
-        self._count += 1
+        self.count += 1
         self._write()
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class CommitMark:
 
     def _write(self) -> None:
         if self._file is not None:
-            os.pwrite(self._file, f"{self._count:020d}".encode(), 0)
+            os.pwrite(self._file, f"{self.count:020d}".encode(), 0)
 
 
 def log_of(path: Path) -> Path:

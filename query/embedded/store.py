@@ -49,6 +49,7 @@ class Store:
         self.series = SeriesState()
         self._memory_mb = memory_mb
         self._broken = False
+        self._stale = False
         self._mark = CommitMark(path)
         self._write: Cursor | None = None
         self._root: Cursor | None = None
@@ -66,14 +67,25 @@ class Store:
         if self.failure is not None:
             raise self.failure
 
+    @property
+    def commits(self) -> int:
+        """How many transactions of writes there have been."""
+        return self._mark.count
+
     def write_cursor(self) -> Cursor:
         """The writer's own cursor; after a failure that ended the engine, over the file opened anew."""
         self.check()
-        if self._broken:
-            self._reopen()
+        self.recover()
         if self._write is None:
             self._write = self._cursor()
+        if self._stale:
+            self._load(self._write)
         return self._write
+
+    def recover(self) -> None:
+        """Opens the file again after a failure that ended the engine. Raises what opening raises."""
+        if self._broken:
+            self._reopen()
 
     def committing(self, cursor: Cursor) -> None:
         self._mark.step(cursor)
@@ -84,9 +96,8 @@ class Store:
         self.series.publish()
 
     def rolled_back(self) -> None:
-        """What the transaction did in memory is forgotten by reading the catalogue again."""
-        if not self._broken:
-            self._load(self.write_cursor())
+        """What the transaction did in memory is forgotten by reading the catalogue again, before the next one."""
+        self._stale = True
 
     def translate(self, error: duckdb.Error, source: str | None = None) -> HostMonitorError:
         """A DuckDB error as one of the tree's; a fatal one makes the next write open the file anew."""
@@ -134,6 +145,7 @@ class Store:
         columns = catalogue.columns_of(cursor)
         self.documents.load(cursor, columns)
         self.series.load(cursor, columns)
+        self._stale = False
 
     def _cursor(self) -> Cursor:
         self.check()

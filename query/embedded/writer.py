@@ -51,12 +51,16 @@ class Job:
 
 @dataclass(slots=True)
 class Change:
-    """A structural change as a target: `run` inside a transaction of its own."""
+    """A structural change as a target: `run` inside a transaction of its own. What it refuses, it refuses before it has
+    changed anything."""
 
     run: Callable[[Cursor], Any]
 
     def apply(self, cursor: Cursor, payloads: Sequence[Any]) -> Sequence[Any]:
-        return [self.run(cursor)]
+        try:
+            return [self.run(cursor)]
+        except HostMonitorError as refused:
+            return [refused]
 
 
 class Host(Protocol):
@@ -73,6 +77,10 @@ class Host(Protocol):
 
     def rolled_back(self) -> None:
         """Drops what the transaction had changed in memory."""
+        ...
+
+    def recover(self) -> None:
+        """Mends what a failure has ended, if it has."""
         ...
 
     def translate(self, error: duckdb.Error) -> HostMonitorError: ...
@@ -177,6 +185,7 @@ class Writer:
         if len(batch) == 1:
             batch[0].failed = True
             batch[0].outcome = self.host.translate(error) if isinstance(error, duckdb.Error) else error
+            self._executor.submit(self.host.recover).exception()  # if it fails, the next write tries again
             return
         for job in batch:
             self._commit([job])
