@@ -16,6 +16,8 @@ from unittest_.conformance.case import bound
 from unittest_.conformance.cases import cases
 from unittest_.conformance.data import NOW, data_sets
 from unittest_.conformance.stores import Store, StoreId, store_ids
+from unittest_.conformance.truth import witness
+from unittest_.conformance.truth_bodies import filters, orders
 from unittest_.reference import answer, differences
 
 FOLDER = "memory"
@@ -55,3 +57,17 @@ async def test_the_whole_suite(folder: str, kind: Kind, tmp_path: Path) -> None:
     finally:
         await store.close()
     assert not wrong, "\n".join(wrong[:20])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_its_capabilities_are_the_truth(folder: str, kind: Kind, tmp_path: Path) -> None:
+    store = Store.open(StoreId(folder, kind), tmp_path, "fourth")
+    data = data_sets()["odd"]
+    try:
+        one = await witness(store.backend, store.engine, data, await store.target(data))
+        asked = [body for _, body in orders(data.tables[kind])]
+        asked += [{"where": where} for _, where in filters(data.tables[kind], ())]
+        faults = [fault for body in asked for fault in await one.faults(body)]
+    finally:
+        await store.close()
+    assert not faults, "\n".join(faults[:6])
