@@ -83,7 +83,14 @@ def open_services(settings: Settings) -> Services:
     ]
     limits = settings.limits
     engine = Engine(settings.data_dir / "spill", memory_mb=limits.memory_mb, threads=limits.threads)
-    costs = Limits(limits.timeout_seconds, limits.rows_fetched, limits.groups, limits.memory_mb)
+    costs = Limits(
+        limits.timeout_seconds,
+        limits.rows_fetched,
+        limits.groups,
+        limits.memory_mb,
+        limits.stream_rows,
+        limits.stream_seconds,
+    )
     return Services(QueryFactory(backends), engine, costs, settings.slow_query_seconds)
 
 

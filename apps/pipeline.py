@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
@@ -23,6 +23,7 @@ from query.factory import QueryFactory
 from query.optimizer import optimize
 from query.plan import Ask, Plan, Scan
 from query.question import Question, sources
+from query.whole import flows, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,20 @@ class Prepared:
     operator: Operator
 
 
-async def prepare(question: Question, services: Services, context: RequestContext) -> Prepared:
-    """Stages 4 to 7: pure but for the catalogue, which is fetched before them."""
+async def prepare(question: Question, services: Services, context: RequestContext, streamed: bool = False) -> Prepared:
+    """Stages 4 to 7: pure but for the catalogue, which is fetched before them. `streamed`: of the whole result."""
     apply_options(question, context)
     with stage(context, "catalog"):
         catalog = await fetch_catalog(question, services.factory, context)
     with stage(context, "bind"):
         ask = bind(question, catalog, context.now_ns, context.limits, row_filters(context.principal))
+        if streamed:
+            ask = whole(ask, question)
     with stage(context, "optimize"):
         capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
         plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
+        if streamed and flows(plan):
+            context.limits = replace(context.limits, rows_fetched=context.limits.stream_rows)
         check_cost(plan, context.limits)
     with stage(context, "compile"):
         queries = services.factory.compile(plan)
@@ -83,9 +88,14 @@ async def run(question: Question, services: Services, context: RequestContext) -
     try:
         return await pull(prepared, context), prepared
     except CatalogStale as error:
-        names = ", ".join(repr(source.instance) for source in sources(question))
-        source = sources(question)[0].instance
-        raise StoreError(f"The fields of {names} change while they are read.", source=source) from error
+        raise changing(question) from error
+
+
+def changing(question: Question) -> StoreError:
+    """A catalogue has proved stale again."""
+    names = ", ".join(repr(source.instance) for source in sources(question))
+    source = sources(question)[0].instance
+    return StoreError(f"The fields of {names} change while they are read.", source=source)
 
 
 async def pull(prepared: Prepared, context: RequestContext) -> Page:

@@ -11,6 +11,7 @@ import structlog
 from pydantic import Field
 from sanic import HTTPResponse, Request
 
+from apps import streams
 from apps.pipeline import Services, explained, prepare, run, stage
 from libs.context import RequestContext
 from libs.rest import QueryModel
@@ -29,6 +30,9 @@ Shape = Literal["objects", "arrays"]
 
 class ShapeQuery(QueryModel):
     shape: Shape = Field("objects", description="Rows as objects, or as arrays in the columns' order.")
+    csv_guard: bool = Field(
+        True, description="In CSV, put an apostrophe before texts that a spreadsheet would run as a formula."
+    )
 
 
 def _parse(request: Request, instance: str | None, target: Target | None, context: RequestContext) -> Question:
@@ -38,11 +42,18 @@ def _parse(request: Request, instance: str | None, target: Target | None, contex
 
 async def answer(
     request: Request, services: Services, instance: str | None, target: Target | None, query: ShapeQuery
-) -> HTTPResponse:
-    """One page of rows or groups. `instance` and `target` are the path's; None where the body names the source."""
+) -> HTTPResponse | None:
+    """One page of rows or groups, or all of them as a stream (None: it has gone out).
+
+    `instance` and `target` are the path's; None where the body names the source.
+    """
     started = time.perf_counter()
     context = services.new_context()
     question = _parse(request, instance, target, context)
+    media_type = streams.wanted(request)
+    if media_type is not None:
+        await streams.answer(request, question, services, context, media_type, query.shape, query.csv_guard)
+        return None
     return await answer_question(question, services, context, query.shape, started)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.queries import ShapeQuery
 from libs.rest import Namespace, RawSchema
+from middlewares.stream_formats import ARROW, CSV, NDJSON
 from parser.answer_schema import answer_schema
 from parser.grammar import body_schema
 
@@ -24,6 +25,12 @@ _PLAN = {
     "estimate": {"rows": 1200},
 }
 
+_STREAMS = (
+    (CSV, "host,errors\r\nweb-1,12\r\n"),
+    (NDJSON, '{"host":"web-1","errors":12}\n'),
+    (ARROW, "a schema message, record batches, an end mark"),
+)
+
 Decorator = Callable[[Any], Any]
 
 
@@ -31,11 +38,14 @@ def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answ
     """Declares a /query: `unknown` is the code for a source that is not there."""
     return stack(
         namespace.doc(
-            "Ask for rows or groups", operation_id="query", description="The language is in docs/query-language.md."
+            "Ask for rows or groups",
+            operation_id="query",
+            description="The language is in docs/query-language.md. CSV, NDJSON and Arrow IPC stream the whole result.",
         ),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.query(ShapeQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
+        *(namespace.returns(200, str, content_types=(media_type,), example=shown) for media_type, shown in _STREAMS),
         *(namespace.fails(code) for code in (unknown, *FAILURES)),
     )
 

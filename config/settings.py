@@ -28,6 +28,12 @@ class LimitsSettings(BaseModel):
 
     timeout_seconds: float = Field(default=30, gt=0, le=3600, description="The deadline of a query.")
     rows_fetched: int = Field(default=1_000_000, ge=1, description="Rows that one query fetches from its stores.")
+    stream_rows: int = Field(
+        default=100_000_000, ge=1, description="Rows that a stream passes on which holds one page at a time."
+    )
+    stream_seconds: float = Field(
+        default=3600, gt=0, le=86_400, description="How long a stream may take; each page has `timeout_seconds`."
+    )
     groups: int = Field(default=100_000, ge=1, description="Groups that one query makes.")
     memory_mb: int = Field(default=256, ge=32, description="Memory of the local engine (DuckDB), in MiB.")
     body_bytes: int = Field(default=2 * MEBIBYTE, ge=1024, description="A request's body.")

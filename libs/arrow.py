@@ -52,6 +52,20 @@ def arrow_table(schema: Schema, chunks: Iterable[Any]) -> Any:
     return nanoarrow.Array.from_chunks([], _struct(_shape(schema)))
 
 
+def arrow_struct(schema: Schema) -> Any:
+    """The schema for readers outside: under the columns' own names, timestamps as such (their storage is the same)."""
+    if not schema:
+        return _struct(_NO_COLUMNS)
+    return nanoarrow.struct({column.name: _outer_type(column.type) for column in schema})
+
+
+def _outer_type(kind: Type) -> Any:
+    if kind.name is not TypeName.TIMESTAMP:
+        return _arrow_type(kind)
+    single = nanoarrow.timestamp(kind.unit, timezone="UTC")
+    return nanoarrow.list_(single) if kind.multi else single
+
+
 def _shape(schema: Schema) -> tuple[Type, ...]:
     return tuple(column.type for column in schema) or _NO_COLUMNS
 

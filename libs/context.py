@@ -16,12 +16,18 @@ traceparent_var: ContextVar[str] = ContextVar("traceparent", default="")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may cost at the most. `memory_mb` bounds the local engine (DuckDB)."""
+    """What one query may cost at the most. `memory_mb` bounds the local engine (DuckDB).
+
+    A stream whose rows only pass through holds one page at a time, so it has limits of its own: `stream_rows` in the
+    place of `rows_fetched`, and `stream_seconds` for all of it, while `timeout_seconds` bounds the wait for each page.
+    """
 
     timeout_seconds: float = 30.0
     rows_fetched: int = 1_000_000
     groups: int = 100_000
     memory_mb: int = 256
+    stream_rows: int = 100_000_000
+    stream_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def rows_json(page: Page, context: RequestContext, shape: Shape) -> list[Any]:
     names = [column.name for column in page.schema]
     rows: list[Any] = []
     for batch in page.batches:
-        columns = [_encoded(column, cells, context) for column, cells in zip(page.schema, batch.columns, strict=True)]
+        columns = encoded_columns(page.schema, batch, context)
         if not columns:
             rows.extend([[] if shape == "arrays" else {} for _ in range(batch.length)])
         elif shape == "arrays":
@@ -88,7 +88,11 @@ def rows_json(page: Page, context: RequestContext, shape: Shape) -> list[Any]:
     return rows
 
 
-def _encoded(column: Column, cells: Sequence[Cell], context: RequestContext) -> Sequence[Any]:
+def encoded_columns(schema: Schema, batch: Batch, context: RequestContext) -> list[Sequence[Any]]:
+    return [encoded(column, cells, context) for column, cells in zip(schema, batch.columns, strict=True)]
+
+
+def encoded(column: Column, cells: Sequence[Cell], context: RequestContext) -> Sequence[Any]:
     """One column's cells as values that orjson writes as the language says."""
     encode = _encoder(column, context)
     if encode is None:

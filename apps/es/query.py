@@ -44,7 +44,7 @@ ROWS = ANSWER | {
 @namespace.route("/index/<index>/query", suffix="Full")
 class Query(DocumentResource):
     @answers(namespace, "INDEX_UNKNOWN", EXAMPLE, ANSWER)
-    async def post(self, request: Request, index: str, query: ShapeQuery) -> HTTPResponse:
+    async def post(self, request: Request, index: str, query: ShapeQuery) -> HTTPResponse | None:
         return await queries.answer(request, self.instance.services, self.instance.name, (index,), query)
 
 

@@ -47,7 +47,7 @@ ROWS = ANSWER | {
 @namespace.route("/db/<db>/<measurement>/query", suffix="Full")
 class Query(SeriesResource):
     @answers(namespace, "MEASUREMENT_UNKNOWN", EXAMPLE, ANSWER)
-    async def post(self, request: Request, db: str, measurement: str, query: ShapeQuery) -> HTTPResponse:
+    async def post(self, request: Request, db: str, measurement: str, query: ShapeQuery) -> HTTPResponse | None:
         return await queries.answer(request, self.instance.services, self.instance.name, (db, measurement), query)
 
 

@@ -75,7 +75,7 @@ class ResourcesByName(MixResource):
 @namespace.route("/query")
 class Query(MixResource):
     @answers(namespace, "SOURCE_UNKNOWN", MIX_EXAMPLE, ANSWER)
-    async def post(self, request: Request, query: ShapeQuery) -> HTTPResponse:
+    async def post(self, request: Request, query: ShapeQuery) -> HTTPResponse | None:
         return await queries.answer(request, self.services, None, None, query)
 
 

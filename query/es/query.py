@@ -108,8 +108,9 @@ class RowsQuery:
     async def _walk(self, context: RequestContext) -> AsyncGenerator[Batch]:
         point = await open_point(self.source, self.asked, context)
         try:
-            async for batch in self._pages(point, context):
-                yield batch
+            async with aclosing(self._pages(point, context)) as pages:
+                async for batch in pages:
+                    yield batch
         finally:
             await asyncio.shield(close_point(self.source, point, context))
 

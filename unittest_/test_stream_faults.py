@@ -1,0 +1,154 @@
+"""Streams that end badly: a store that dies under one is never a clean short answer (F2, G19), a client that goes away
+frees the store (G20), and memory stays flat however slowly the client reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from config.instances import InstanceSettings
+from unittest_.fault_proxy import Fault, FaultProxy, faulty
+from unittest_.live import Client, service
+from unittest_.stream_stores import STORES, Stores, stores
+
+ROWS = 40_000
+CUTS = 24
+CSV, NDJSON, ARROW = "text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"
+
+
+@pytest.fixture(scope="module")
+async def loaded(tmp_path_factory: pytest.TempPathFactory, es_url: str, influx_url: str) -> AsyncIterator[Stores]:
+    async with stores(tmp_path_factory.mktemp("streams"), es_url, influx_url, ROWS) as made:
+        yield made
+
+
+@pytest.fixture
+async def proxied(tmp_path: Path, request: pytest.FixtureRequest, es_url: str, influx_url: str) -> AsyncIterator[Any]:
+    """(client, proxy before Elasticsearch, proxy before InfluxDB)."""
+    async with faulty(es_url) as es, faulty(influx_url) as influx:
+        instances = {
+            "es-real": InstanceSettings(kind="documents", url=es.url),
+            "influx-real": InstanceSettings(kind="series", url=influx.url),
+        }
+        async with service(tmp_path, instances=instances) as client:
+            yield client, es, influx
+
+
+async def cut_stream(client: Client, path: str, accept: str) -> tuple[int, bytes, bool]:
+    """(status, what came, whether the client noticed that it is not whole)."""
+    url, headers = client.url + path, {"accept": accept}
+    content = bytearray()
+    async with client.session.post(url, json={"select": ["n", "text"]}, headers=headers) as response:
+        try:
+            async for piece in response.content.iter_any():
+                content += piece
+        except aiohttp.ClientPayloadError:
+            return response.status, bytes(content), True
+        return response.status, bytes(content), False
+
+
+@pytest.mark.parametrize("store", ["elasticsearch", "influx"])
+async def test_a_store_that_dies_shows_wherever_it_does(loaded: Stores, proxied: Any, store: str) -> None:
+    client, es, influx = proxied
+    proxy: FaultProxy = es if store == "elasticsearch" else influx
+    path = loaded.path(store)
+    await proxy.heal()
+    status, whole, broken = await cut_stream(client, path, NDJSON)
+    assert (status, broken, len(whole.splitlines())) == (200, False, ROWS)
+    passed = proxy.passed
+    begun = 0
+    for at in range(CUTS):
+        await proxy.set(Fault(cut=passed * at // CUTS + at, reset=bool(at % 2)))
+        accept = (NDJSON, CSV, ARROW)[at % 3]
+        status, content, broken = await cut_stream(client, path, accept)
+        if status != 200:
+            problem = json.loads(content)
+            assert (problem["status"], problem["source"]) == (status, path.split("/")[1])
+            assert status in (502, 503)
+            continue
+        begun += 1
+        assert broken, (at, accept, len(content))
+        if accept == NDJSON:
+            last = json.loads(content.splitlines()[-1])
+            assert last["error"]["source"] == path.split("/")[1]
+            assert all("error" not in json.loads(line) for line in content.splitlines()[:-1][-50:])
+    assert begun >= CUTS // 4
+
+
+async def pits(es_url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(f"{es_url}/_nodes/stats/indices/search") as response:
+        nodes = (await response.json())["nodes"].values()
+    return sum(int(node["indices"]["search"]["open_contexts"]) for node in nodes)
+
+
+async def searches(es_url: str, index: str) -> int:
+    url = f"{es_url}/_tasks?actions=*search*&detailed"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        nodes = (await response.json())["nodes"].values()
+    return sum(index in task.get("description", "") for node in nodes for task in node["tasks"].values())
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_a_client_that_goes_away_frees_the_store(loaded: Stores, proxied: Any, es_url: str, store: str) -> None:
+    client, es, influx = proxied
+    remote = {"elasticsearch": es, "influx": influx}.get(store)
+    client = client if remote is not None else loaded.client
+    before = await pits(es_url)
+    for _ in range(5):
+        async with client.session.post(
+            client.url + loaded.path(store), json={}, headers={"accept": NDJSON}
+        ) as response:
+            await response.content.readany()
+            if store == "elasticsearch":
+                assert await pits(es_url) > before
+            response.close()
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        idle = remote is None or store == "elasticsearch" or not remote.open
+        if idle and await pits(es_url) <= before and not await searches(es_url, loaded.name):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail(f"still at work after {1.5} s: {await pits(es_url)} points in time")
+    # Nothing of it keeps the store from answering the next.
+    status, answer = await client.send("POST", loaded.path(store), json={"limit": 1})
+    assert status == 200
+    assert len(answer["data"]) == 1
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_a_client_that_does_not_read_holds_the_store_back(loaded: Stores, store: str) -> None:
+    """Back-pressure: rows are fetched as they are taken, not ahead of the client."""
+    host, _, port = loaded.client.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=2**12)
+    body = json.dumps({}).encode()
+    head = f"POST {loaded.path(store)} HTTP/1.1\r\nHost: x\r\nAccept: {NDJSON}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    await writer.drain()
+    assert b"200" in await reader.readline()
+    await asyncio.sleep(0.5)
+    before = _rss()
+    await asyncio.sleep(0.5)
+    assert _rss() - before < 8 * 2**20
+    rest = await asyncio.wait_for(_all(reader, writer), 30)
+    assert rest.endswith(b"0\r\n\r\n")
+
+
+async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    end = b""
+    while not end.endswith(b"\r\n0\r\n\r\n") and (piece := await reader.read(65_536)):
+        end = (end + piece)[-64:]
+    writer.close()
+    return end
+
+
+def _rss() -> int:
+    """This process' resident bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
