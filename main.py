@@ -29,6 +29,7 @@ from libs.errors import ConfigError, HostMonitorError
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
+from libs.state import State
 from middlewares import access, errors
 from middlewares.connection import StrictProtocol
 from middlewares.request_id import IdentifiedRequest
@@ -62,6 +63,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     access.install(app, METRICS, log_access)
     METRICS.log_lines_lost.set_function(lost_lines)
     services = open_services(settings)
+    state = State(settings.data_dir)
     sources: dict[str, Source] = dict(services.factory.backends)
     api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
     add_routes(api, services, settings.limits.ingest_bytes)
@@ -70,8 +72,9 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     serve_page(app, api)
     app.ctx.api = api
     app.ctx.services = services
+    app.ctx.state = state
     _watch_loop(app)
-    _close_at_the_end(app, services)
+    _open_and_close(app, services, state)
     return app
 
 
@@ -113,12 +116,17 @@ def _instance(name: str, described: InstanceSettings, settings: Settings) -> Ins
     )
 
 
-def _close_at_the_end(app: Sanic[Any, Any], services: Services) -> None:
-    """Behind the drain of running requests, which before_server_stop precedes."""
+def _open_and_close(app: Sanic[Any, Any], services: Services, state: State) -> None:
+    """The state opens with the server; what is open closes behind the drain of running requests, which before_server_stop precedes."""
+
+    @app.before_server_start
+    async def open_state(app: Sanic[Any, Any]) -> None:
+        await state.open()
 
     @app.after_server_stop
     async def close(app: Sanic[Any, Any]) -> None:
         await services.factory.close()
+        await state.close()
         services.engine.close()
 
 

@@ -1,0 +1,16 @@
+"""What the state's tables have become, step by step: forward only, and a step that was released never changes.
+
+Plain SQL that SQLite and PostgreSQL both take. Times are RFC 3339 text, JSON values are text.
+"""
+
+from __future__ import annotations
+
+# A step is the statements between two states of the schema; its number is its place here, counted from 1.
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE lookup (name TEXT PRIMARY KEY, version BIGINT NOT NULL, changed_at TEXT NOT NULL,"
+        " tag TEXT NOT NULL, length BIGINT NOT NULL, columns TEXT NOT NULL, cells TEXT NOT NULL)",
+        "CREATE TABLE saved_query (name TEXT PRIMARY KEY, version BIGINT NOT NULL, changed_at TEXT NOT NULL,"
+        " tag TEXT NOT NULL, body TEXT NOT NULL, parameters TEXT NOT NULL)",
+    ),
+)

@@ -1,0 +1,32 @@
+"""The state's tables as statements are written against them; libs/state_migrations.py makes them, and a test compares."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
+
+METADATA = MetaData()
+
+# `columns` is a JSON array of {"name", "type"}, `cells` one of each column's cells. `tag` is made from both.
+LOOKUP = Table(
+    "lookup",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("columns", Text, nullable=False),
+    Column("cells", Text, nullable=False),
+)
+
+# `body` is a query's JSON with {"param": …} in the place of values, `parameters` what is declared of them.
+SAVED_QUERY = Table(
+    "saved_query",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+)
