@@ -9,7 +9,7 @@ from query.es.capabilities import ordering_verdict
 from query.es.catalog import EsTable
 from query.es.group_query import GroupsQuery
 from query.es.groups import compile_groups, in_zones
-from query.es.predicates import clause, native_of, verdict
+from query.es.predicates import PATTERNS, clause, native_of, verdict
 from query.es.query import RowsQuery
 from query.es.rows import sort_of
 from query.es.search import Asked, EsSource
@@ -63,5 +63,5 @@ def asked_of(scan: Scan, deciding: frozenset[str]) -> Asked:
         found += tuple(leaf for aggregate in scan.group.aggregates for leaf in leaves(aggregate.where))
     used = deciding | {leaf.field for leaf in found}
     guarded = frozenset(name for field in used for name in native_of(scan.typed(field)).ignored)
-    refusable = any(verdict(leaf, scan.typed(leaf.field)).checked for leaf in found)
+    refusable = any(leaf.op in PATTERNS and verdict(leaf, scan.typed(leaf.field)).checked for leaf in found)
     return Asked(scan, query, guarded, refusable)

@@ -23,6 +23,8 @@ Clause = dict[str, Any]
 NOTHING: Clause = {"match_none": {}}
 EVERYTHING: Clause = {"match_all": {}}
 CHECKED = Verdict(Pushdown.EXACT, "the store may refuse the pattern as too complex", checked=True)
+# Those that become automata.
+PATTERNS = frozenset({"like", "ilike", "regex", "contains", "ends_with"})
 _RANGES = frozenset({"eq", "ne", "lt", "lte", "gt", "gte", "in", "nin", "between"})
 _EQUALITY = frozenset({"eq", "ne", "in", "nin"})
 _STRINGS = _RANGES | {"starts_with", "ends_with", "contains", "like", "ilike", "regex"}
@@ -69,7 +71,7 @@ def verdict(leaf: Compare, field: Field) -> Verdict:
         return _no("the field is not indexed")
     if native.bits < native.wide and any(not -_half(native) <= value < _half(native) for value in _values(leaf)):
         return _no("not every index holds numbers so great")
-    if leaf.op in ("like", "ilike", "regex", "contains", "ends_with"):
+    if leaf.op in PATTERNS:
         return _pattern_verdict(leaf)
     return EXACT
 

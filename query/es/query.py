@@ -17,7 +17,7 @@ from libs.result import Batch, Cell, Schema
 from query.backend import Json, NotProven
 from query.es.catalog import OPEN
 from query.es.predicates import Clause
-from query.es.rows import ListSeen, NeedsFields, RowDecoder, Unreadable, fields_body, needs_source
+from query.es.rows import ListSeen, NeedsFields, RowDecoder, Unreadable
 from query.es.search import SEARCH, Asked, EsSource, check_ignored, close_point, ignored, open_point, search, too_many
 
 MOST_A_PAGE = 10_000
@@ -188,20 +188,12 @@ class RowsQuery:
         body: dict[str, Any] = {"size": self.size, "track_total_hits": False}
         if self.asked.query is not None:
             body["query"] = {"bool": {"filter": [self.asked.query]}}
-        body["sort"] = list(self.sort) or ["_doc"]
-        return self._read(body, by_fields)
+        body["sort"] = self.sort or ("_doc",)
+        body.update(self.decoder.asks(by_fields))
+        return body
 
     def _page_body(self, by_fields: frozenset[str], size: int) -> dict[str, Any]:
         body = self._body(by_fields)
         body["size"] = size
-        body["sort"] = list(self.sort) or ["_shard_doc"]
-        return body
-
-    def _read(self, body: dict[str, Any], by_fields: frozenset[str]) -> dict[str, Any]:
-        scan = self.asked.scan
-        if not needs_source(scan, by_fields):
-            body["_source"] = False
-        asked = fields_body(scan, by_fields)
-        if asked:
-            body["fields"] = asked
+        body["sort"] = self.sort or ("_shard_doc",)
         return body

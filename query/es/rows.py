@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,26 +78,6 @@ def _sort_key(path: str, descending: bool, unmapped: str) -> Clause:
     return {path: {"order": "desc" if descending else "asc", "missing": "_last", "unmapped_type": unmapped}}
 
 
-def needs_source(scan: Scan, by_fields: frozenset[str]) -> bool:
-    """Whether any column is read from `_source`."""
-    for name in scan.columns:
-        read = native_of(scan.typed(name)).read
-        if read == "json" or (read == "source" and name not in by_fields):
-            return True
-    return False
-
-
-def fields_body(scan: Scan, by_fields: frozenset[str]) -> list[Any]:
-    """What to ask of `fields`."""
-    asked: list[Any] = []
-    for name in scan.columns:
-        native = native_of(scan.typed(name))
-        if native.read == "fields" or (name in by_fields and native.read == "source"):
-            form = FORMATS.get(native.kind)
-            asked.append({"field": name, "format": form} if form else name)
-    return asked
-
-
 @dataclass(frozen=True, slots=True)
 class _Member:
     """One column's way out of a page."""
@@ -116,6 +96,22 @@ class RowDecoder:
     def __init__(self, scan: Scan) -> None:
         self.schema: Schema = tuple(Column(name, scan.typed(name).type, scan.source.instance) for name in scan.columns)
         self._members = [_member(name, scan) for name in scan.columns]
+        self._asked = self._asks(frozenset())
+
+    def asks(self, by_fields: frozenset[str]) -> Mapping[str, Any]:
+        """The members of a search's body that bring the values, the columns of `by_fields` through `fields`."""
+        return self._asks(by_fields) if by_fields else self._asked
+
+    def _asks(self, by_fields: frozenset[str]) -> Mapping[str, Any]:
+        asked: list[Any] = []
+        sourced = False
+        for member in self._members:
+            read, form = member.native.read, FORMATS.get(member.native.kind)
+            if read == "fields" or (read == "source" and member.name in by_fields):
+                asked.append({"field": member.name, "format": form} if form else member.name)
+            else:
+                sourced = sourced or read != "id"
+        return ({} if sourced else {"_source": False}) | ({"fields": asked} if asked else {})
 
     def columns(
         self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]
