@@ -15,7 +15,7 @@ from apps import streams
 from apps.pipeline import Services, explained, prepare, run, stage
 from libs.context import RequestContext
 from libs.rest import QueryModel
-from middlewares.format import page_response
+from middlewares.format import page_response, server_timing
 from parser.canonical import canonical
 from parser.json_body import parse_body
 from query.plan import scans
@@ -64,6 +64,7 @@ async def answer_question(
     page, prepared = await run(question, services, context)
     with stage(context, "format"):
         response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
+    response.headers["server-timing"] = server_timing(context)
     took = time.perf_counter() - started
     if took > services.slow_query_seconds:
         _log.warning(

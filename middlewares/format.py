@@ -39,7 +39,7 @@ def page_response(page: Page, context: RequestContext, took_ms: float, shape: Sh
         "page": {"cursor": None, "has_more": page.has_more, "total": None},
         "meta": meta_json(context, took_ms),
     }
-    headers = {"cache-control": "no-store", "server-timing": server_timing(context)}
+    headers = {"cache-control": "no-store"}
     return HTTPResponse(orjson.dumps(body), 200, headers, "application/json")
 
 

@@ -118,7 +118,10 @@ async def _named(backend: Any, keyword: str, context: RequestContext) -> dict[st
         return {"indices": [name for name in names if keyword in name]}
     found: list[dict[str, str]] = []
     for db in _listed(await backend.databases(context)):
-        measurements = _listed(await backend.measurements(db, context))
+        try:
+            measurements = _listed(await backend.measurements(db, context))
+        except NotFoundError:  # dropped since it was listed
+            continue
         found.extend({"db": db, "measurement": name} for name in measurements if keyword in name)
     return {"measurements": found}
 
