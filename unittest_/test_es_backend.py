@@ -541,11 +541,13 @@ async def test_alias_is_no_index(es: EsBackend) -> None:
     alias = f"{PREFIX}-alias"
     await es.client.write("PUT", f"/{source.target[0]}/_alias/{alias}", context())
     assert await values(es, SourceRef("es", (alias,)), "n") == [1]
+    await es.bulk(source.target[0], [Document(b'{"new": 1}', "1")], True, context())
+    assert await values(es, SourceRef("es", (alias,)), "new") == [None, 1]
     with pytest.raises(HostMonitorError):
         await es.delete_index(alias, context())
     with pytest.raises(NotFoundError):
         await es.describe_index(alias, context())
-    assert await values(es, source, "n") == [1]
+    assert await values(es, source, "n") == [1, None]
 
 
 @pytest.mark.parametrize(

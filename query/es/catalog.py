@@ -91,8 +91,10 @@ class EsCatalog:
 
     def forget_written(self, index: str) -> None:
         """A write may have added fields to what covers the index."""
-        for target in [name for name in self._entries if name == index or "*" in name]:
-            del self._entries[target]
+        for target, entry in list(self._entries.items()):
+            note = entry.table.native
+            if "*" in target or (isinstance(note, EsTable) and index in note.indices):
+                del self._entries[target]
 
     def saw_lists(self, target: str, names: Iterable[str]) -> None:
         """Remembers fields of which a row held several values."""
