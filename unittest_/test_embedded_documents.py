@@ -420,3 +420,51 @@ async def test_reads_have_no_way_out(store: EmbeddedDocuments, tmp_path: Path) -
                 await reader.all(sql)
             assert isinstance(refused.value, HostMonitorError) or type(refused.value).__name__ == "TablesChanged"
     assert not out.exists()
+
+
+@pytest.mark.parametrize("dynamic", [True, False, "strict"])
+async def test_deep_and_wide_documents(dynamic: Any, store: EmbeddedDocuments) -> None:
+    """T11: depth ends in an error of the document's own, width in one that names the limit."""
+    properties = {
+        "f": {"type": "flattened"},
+        "n": {"type": "nested", "dynamic": False},
+        "o": {"type": "object", "enabled": False},
+    }
+    await store.create_index("a", {}, {"dynamic": dynamic, "properties": properties}, context())
+    for depth in (30, 300, 900, 100_000):
+        for name in ("x", "f", "n", "o"):
+            for opening, closing in ((b'{"a":', b"}"), (b"[", b"]")):
+                source = b'{"%b":%b1%b}' % (name.encode(), opening * depth, closing * depth)
+                (entry,) = await store.bulk("a", [Document(source)], True, context())
+                assert entry["status"] in (201, 400), (depth, name, entry)
+    wide = orjson.dumps({f"w{number}": number for number in range(2_000)})
+    (entry,) = await store.bulk("a", [Document(wide)], True, context())
+    assert (entry["status"] == 201) == (dynamic is False)
+    await store.insert("a", Document(b'{"f":{"big":123456789012345678901234567890,"e":1.50}}', "last"), True, context())
+    ((found,),) = await rows(store, "a", "f", where=Compare("_id", "eq", "last", STRING))
+    assert orjson.loads(found) == {"big": 123456789012345678901234567890.0, "e": 1.5}
+
+
+async def test_many_new_members_at_once(store: EmbeddedDocuments) -> None:
+    await store.create_index("a", {}, {}, context())
+    await store.insert(
+        "a", Document(orjson.dumps({f"w{number}": number for number in range(1_000)}), "x"), True, context()
+    )
+    assert len((await store.table(SourceRef("es", ("a",)), context())).fields) == 1_001
+    assert await rows(store, "a", "w0", "w999") == [(0, 999)]
+
+
+async def test_closing_ends_queries(tmp_path: Path) -> None:
+    backend = cast(EmbeddedDocuments, open_backend(InstanceConfig("es", "documents", None, str(tmp_path))))
+
+    async def run() -> None:
+        async with backend.store.readers.reader(context(), "es") as reader:
+            await reader.all("SELECT sum(a.range * b.range % 7) FROM range(1000000) a, range(1000000) b")
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    await backend.close()
+    with pytest.raises(HostMonitorError):
+        await task
+    assert time.monotonic() - started < 5

@@ -6,8 +6,8 @@ Documents of an index stand in `d<id>`, points of a measurement in `m<id>`; a fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 
 import duckdb
 
@@ -89,18 +89,22 @@ def columns_of(cursor: Cursor) -> dict[int, list[ColumnDef]]:
     return found
 
 
-def add_column(cursor: Cursor, table: str, table_id: int, column: ColumnDef) -> None:
-    """Adds it to the physical table and to the catalogue."""
-    cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column.physical} {column.declared}")
-    note_column(cursor, table_id, column)
+def add_columns(cursor: Cursor, table: str, table_id: int, columns: Sequence[ColumnDef]) -> None:
+    """Adds them to the physical table (but those without a type of their own) and to the catalogue."""
+    for column in columns:
+        if column.sql:
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column.physical} {column.declared}")
+    note_columns(cursor, table_id, columns)
 
 
-def note_column(cursor: Cursor, table_id: int, column: ColumnDef) -> None:
-    """Adds it to the catalogue alone."""
-    cursor.execute(
-        "INSERT INTO hm_columns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [table_id, column.number, column.role, column.name, column.type, column.sql, column.multi, column.ignored],
-    )
+def note_columns(cursor: Cursor, table_id: int, columns: Sequence[ColumnDef]) -> None:
+    """Adds them to the catalogue alone."""
+    if columns:
+        cursor.execute(
+            "INSERT INTO hm_columns SELECT $1, unnest($2::BIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[]), "
+            "unnest($5::VARCHAR[]), unnest($6::VARCHAR[]), unnest($7::BOOLEAN[]), unnest($8::BOOLEAN[])",
+            [table_id, *map(list, zip(*map(astuple, columns), strict=True))],
+        )
 
 
 def make_multi(cursor: Cursor, table: str, table_id: int, column: ColumnDef) -> None:

@@ -41,6 +41,18 @@ def _surely_without_twins(source: bytes, value: dict[str, Any]) -> bool:
     return text == source or text == source.replace(b": ", b":").replace(b", ", b",")
 
 
+def dumps(value: Any) -> str:
+    """The JSON text of a nested or flattened member. Raises DocumentFault when it is nested too deeply."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # a number past 64 bits, or kept as it was written; or too deep
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise DocumentFault("document_parsing_exception", "failed to parse: nested too deeply") from None
+
+
 def loads_exactly(source: bytes) -> dict[str, Any]:
     """With every number as it is written."""
     try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import orjson
-
-from query.embedded.document_json import DocumentFault, flat, loads, loads_exactly, member_path
+from query.embedded.document_json import DocumentFault, dumps, flat, loads, loads_exactly, member_path
 from query.embedded.dynamic_types import dynamic_type
 from query.embedded.mapping import MAX_DEPTH, IndexMapping, Leaf, Node, ObjectNode, leaf_of
 from query.embedded.values import Ignored, Malformed, NeedsText
@@ -189,7 +187,7 @@ class _Parser:
                     "found a concrete value",
                 )
         if node.kind == "nested" and kept and item != []:
-            self.keep(node.path, orjson.dumps(item).decode())
+            self.keep(node.path, dumps(item))
 
     def flattened(self, item: Any, node: ObjectNode, kept: bool) -> None:
         if any(not isinstance(value, dict) for value in flat(item) if value is not None):
@@ -199,7 +197,7 @@ class _Parser:
                 "[START_OBJECT]",
             )
         if kept and item != []:
-            self.keep(node.path, orjson.dumps(item).decode())
+            self.keep(node.path, dumps(item))
 
     def leaf(self, item: Any, leaf: Leaf, kept: bool) -> None:
         if type(item) is list:

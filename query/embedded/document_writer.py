@@ -14,7 +14,7 @@ import orjson
 
 from libs.errors import NotFoundError
 from query.backend import Document
-from query.embedded.catalogue import ColumnDef, add_column, make_multi, mark_ignored, note_column
+from query.embedded.catalogue import ColumnDef, add_columns, make_multi, mark_ignored
 from query.embedded.document_json import DocumentFault
 from query.embedded.document_parser import Parsed, attach, parse_document
 from query.embedded.documents_state import DocumentsState, Index
@@ -121,13 +121,10 @@ class _Batch:
 
     def _extend(self, nodes: Sequence[Node]) -> None:
         """Columns for what dynamic mapping has added."""
-        for node in nodes:
-            for leaf in columns_for(node):
-                column = self.index.new_column(leaf)
-                if column.sql:
-                    add_column(self.cursor, self.index.table, self.index.id, column)
-                else:
-                    note_column(self.cursor, self.index.id, column)
+        index = self.index
+        add_columns(
+            self.cursor, index.table, index.id, [index.new_column(leaf) for node in nodes for leaf in columns_for(node)]
+        )
         self.index.reshaped = self.remapped = True
 
     def _widen(self, parsed: Parsed) -> None:

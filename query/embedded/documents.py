@@ -18,7 +18,7 @@ from libs.errors import ConflictError, NotFoundError, RequestError
 from query.backend import Document, Query
 from query.catalog import SourceRef, Table
 from query.embedded.backend import EmbeddedBackend
-from query.embedded.catalogue import drop_table, next_id, note_column
+from query.embedded.catalogue import drop_table, next_id, note_columns
 from query.embedded.document_relation import compiled, ignored_check, table_of
 from query.embedded.document_writer import FIXED, DocumentWrite, IndexTarget
 from query.embedded.documents_state import Index, IndexView
@@ -192,13 +192,14 @@ class EmbeddedDocuments(EmbeddedBackend):
 
 def _make(cursor: Cursor, index: Index) -> None:
     """The table of a new index, with a column for every mapped field, and its rows in the catalogue."""
-    declared = [FIXED]
-    for node in walk(index.mapping.root):
-        for member in (node, *node.subs) if isinstance(node, Leaf) else (node,):
-            column = index.new_column(member)
-            note_column(cursor, index.id, column)
-            if column.sql:
-                declared.append(f"{column.physical} {column.declared}")
+    members = (
+        member
+        for node in walk(index.mapping.root)
+        for member in ((node, *node.subs) if isinstance(node, Leaf) else (node,))
+    )
+    columns = [index.new_column(member) for member in members]
+    note_columns(cursor, index.id, columns)
+    declared = [FIXED, *(f"{column.physical} {column.declared}" for column in columns if column.sql)]
     cursor.execute(f"CREATE TABLE {index.table}({', '.join(declared)})")
     cursor.execute(
         "INSERT INTO hm_indices VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -36,6 +36,9 @@ class Reader:
     def __init__(self, pool: Readers, cursor: Cursor, context: RequestContext, source: str) -> None:
         self._pool, self._cursor, self._context, self._source = pool, cursor, context, source
 
+    def interrupt(self) -> None:
+        self._cursor.interrupt()
+
     async def execute(self, sql: str, params: Params = ()) -> None:
         await self._step(lambda: self._cursor.execute(sql, params))
 
@@ -91,6 +94,7 @@ class Readers:
         self._keep = 2 * threads
         self._open_cursor = open_cursor
         self._idle: list[Cursor] = []
+        self._active: set[Reader] = set()
         self._slots = asyncio.Semaphore(MAX_OPEN)
 
     @asynccontextmanager
@@ -101,12 +105,16 @@ class Readers:
         except TimeoutError:
             raise DeadlineError("The store was too busy to start within the deadline.", source=source) from None
         clean = False
-        cursor = None
+        cursor = reader = None
         try:
             cursor = self._idle.pop() if self._idle else self._open_cursor()
-            yield Reader(self, cursor, context, source)
+            reader = Reader(self, cursor, context, source)
+            self._active.add(reader)
+            yield reader
             clean = True
         finally:
+            if reader is not None:
+                self._active.discard(reader)
             if cursor is not None:
                 self._give_back(cursor, clean)
             self._slots.release()
@@ -124,5 +132,8 @@ class Readers:
             self._idle.pop().close()
 
     def close(self) -> None:
+        """Ends the queries under way."""
+        for reader in self._active:
+            reader.interrupt()
         self.threads.shutdown(wait=True, cancel_futures=True)
         self.forget_cursors()

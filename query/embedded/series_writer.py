@@ -10,7 +10,7 @@ import duckdb
 
 from libs.errors import HostMonitorError, Issue, NotFoundError, RequestError
 from query.backend import WriteReport
-from query.embedded.catalogue import add_column, next_id
+from query.embedded.catalogue import add_columns, next_id
 from query.embedded.line_protocol import MAX_REASONS, Row, Value
 from query.embedded.series_state import MAX_REMEMBERED, Database, Measurement, SeriesState, Tags
 from query.embedded.staging import staged
@@ -164,11 +164,14 @@ class _Batch:
         for (series, _), fields in self.rows.items():
             used.update(dict.fromkeys(fields))
             tags.update(dict.fromkeys(name for name, _ in series))
-        for name in tags.keys() - measurement.tags.keys():
-            add_column(self.cursor, measurement.table, measurement.id, measurement.new_column("tag", name, "string"))
-        for name in sorted(used.keys() - measurement.fields.keys()):
-            column = measurement.new_column("field", name, self.types[name])
-            add_column(self.cursor, measurement.table, measurement.id, column)
+        fresh = [
+            measurement.new_column("tag", name, "string") for name in sorted(tags.keys() - measurement.tags.keys())
+        ]
+        fresh += [
+            measurement.new_column("field", name, self.types[name])
+            for name in sorted(used.keys() - measurement.fields.keys())
+        ]
+        add_columns(self.cursor, measurement.table, measurement.id, fresh)
         old = _perhaps_there(self.cursor, measurement, self.rows)
         _write(self.cursor, measurement, self.rows, list(tags), list(used), old)
 
