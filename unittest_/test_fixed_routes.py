@@ -133,6 +133,69 @@ async def test_dsl_clauses_answer_alike(client: Client, index: str) -> None:
     assert page["hits"]["total"]["value"] == 4
 
 
+async def test_other_clauses_are_the_real_stores_alone(client: Client, index: str) -> None:
+    """The embedded store says which clause it lacks; Elasticsearch answers."""
+    embedded = (await client.ok("GET", "/influx/node"))["version"].startswith("duckdb")
+    await client.ok("POST", f"/es/{index}/docs?refresh=true", json=[{"_id": "a", "host": "a"}])
+    for name, query in {
+        "match": {"match": {"host": "a"}},
+        "match_phrase": {"bool": {"must": {"match_phrase": {"host": "a"}}}},
+        "ids": {"ids": {"values": ["a"]}},
+    }.items():
+        status, answer = await client.send("GET", f"/es/{index}", json={"query": query})
+        if embedded:
+            assert (status, answer["code"]) == (501, "CLAUSE_UNSUPPORTED")
+            assert name in answer["message"]
+        else:
+            assert (status, answer["hits"]["total"]["value"]) == (200, 1)
+
+
+async def test_an_index_reads_back_as_it_was_made(client: Client) -> None:
+    name = f"fixed-{uuid.uuid4().hex}"
+    fields: dict[str, Any] = {
+        "host": {"type": "keyword", "ignore_above": 100},
+        "message": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+        "load": {"type": "float"},
+        "seen": {"type": "date_nanos"},
+        "inner": {"properties": {"ip": {"type": "ip"}, "n": {"type": "short"}}},
+        "many": {"type": "nested", "properties": {"k": {"type": "keyword"}}},
+    }
+    body = {"index": name, "settings": SETTINGS, "mappings": {"dynamic": "strict", "properties": fields}}
+    assert await client.ok("POST", "/es/index", json=body) == {"_index": name, "acknowledged": True}
+    try:
+        read = (await client.ok("GET", f"/es/{name}/schema"))["data"]
+        assert read == {"settings": SETTINGS, "mappings": body["mappings"]}
+        status, answer = await client.send("PUT", f"/es/{name}", json={"unknown": 1})
+        assert (status, answer["code"]) == (422, "VALUE_INVALID")
+    finally:
+        await client.ok("DELETE", f"/es/{name}")
+    wrong = {"index": name, "mappings": {"properties": {"a": {"type": "no_such_type"}}}}
+    status, answer = await client.send("POST", "/es/index", json=wrong)
+    assert (status, answer["code"]) == (422, "MAPPING_INVALID")
+
+
+async def test_a_document_with_an_id_is_inserted_once(client: Client, index: str) -> None:
+    answer = await client.ok("PUT", f"/es/{index}?refresh=true", json={"_id": "one", "status": 1})
+    assert (answer["_id"], answer["result"]) == ("one", "created")
+    status, answer = await client.send("PUT", f"/es/{index}", json={"status": 2, "_id": "one"})
+    assert (status, answer["code"]) == (409, "ALREADY_EXISTS")
+    found = await client.ok("GET", f"/es/{index}")
+    assert [hit["_source"] for hit in found["hits"]["hits"]] == [{"status": 1}]
+
+
+async def test_a_large_body_is_read(client: Client, index: str, db: str) -> None:
+    """Beyond what other routes take."""
+    document = {"host": "x" * 1000, "status": 1}
+    answer = await client.ok("POST", f"/es/{index}/docs?refresh=true", json=[document] * 4000)
+    assert {item["status"] for item in answer["items"]} == {201}
+    lines = "".join(f"m v={at} {at}\n" for at in range(200_000)).encode()
+    plain = {"content-type": "text/plain"}
+    answer = await client.ok("POST", f"/influx/{db}/m/points", data=lines, headers=plain)
+    assert (answer["written"], answer["dropped"]) == (200_000, 0)
+    count = {"select": [{"agg": "count", "as": "n"}]}
+    assert (await client.ok("POST", f"/influx/{db}/m/query", json=count))["data"] == [{"n": 200_000}]
+
+
 async def test_many_documents(client: Client, index: str) -> None:
     """G10: every item has its status."""
     answer = await client.ok("POST", f"/es/{index}/docs?refresh=true", json=[{"_id": "a", "status": 1}, {"status": 2}])
@@ -232,6 +295,38 @@ async def test_types_of_numbers(client: Client, db: str) -> None:
     await client.ok("PUT", f"/influx/{db}/m", json={"time": 3, "fields": {"i": 4.0}})
     rows = (await client.ok("POST", f"/influx/{db}/m/query", json={"select": ["f", "i"]}))["data"]
     assert rows == [{"f": 1.5, "i": 1}, {"f": 2.0, "i": None}, {"f": None, "i": 4}]
+
+
+async def test_points_come_as_lines_of_json_too(client: Client, db: str) -> None:
+    points = (
+        b'{"time": 1, "tags": {"h": "a"}, "fields": {"v": 1.5}}\n\n{"time": 2, "tags": {"h": ""}, "fields": {"v": 2}}\n'
+    )
+    answer = await client.ok("POST", f"/influx/{db}/m/points", data=points, headers=NDJSON)
+    assert answer == {"result": True, "written": 2, "dropped": 0, "reasons": []}
+    packed = NDJSON | {"content-encoding": "gzip"}
+    await client.ok(
+        "POST", f"/influx/{db}/m/points", data=gzip.compress(b'{"time": 3, "fields": {"v": 3}}'), headers=packed
+    )
+    rows = (await client.ok("POST", f"/influx/{db}/m/query", json={"select": ["h", "v"]}))["data"]
+    assert rows == [{"h": "a", "v": 1.5}, {"h": None, "v": 2.0}, {"h": None, "v": 3.0}]
+    status, answer = await client.send(
+        "POST", f"/influx/{db}/m/points", json=[{"time": 4, "fields": {"v": 4}}, {"fields": 5}]
+    )
+    assert (status, answer["errors"][0]["pointer"]) == (422, "/1/fields")
+    assert len((await client.ok("POST", f"/influx/{db}/m/query", json={}))["data"]) == 3
+
+
+async def test_databases_by_body_and_by_parameter(client: Client) -> None:
+    name = f"fixed_{uuid.uuid4().hex}"
+    await client.ok("POST", f"/influx/db?db={name}")
+    await client.ok("POST", "/influx/db", json={"db": name})
+    status, _ = await client.send("DELETE", f"/influx/db?db={name}", json={"db": "other"})
+    assert status == 400
+    status, _ = await client.send("DELETE", "/influx/db")
+    assert status == 400
+    await client.ok("DELETE", "/influx/db", json={"db": name})
+    status, answer = await client.send("DELETE", "/influx/db", json={"db": name})
+    assert (status, answer["code"]) == (404, "DATABASE_UNKNOWN")
 
 
 async def test_partial_writes_tell(client: Client, db: str) -> None:
