@@ -1,6 +1,7 @@
 """Bodies that would hang or fill a careless service: each is a 4xx in time, nothing is written, memory does not grow.
 
-T4, T10, T11, T12, T13 of the reliability table. The service runs in a process of its own, whose memory is looked at.
+T4, T10, T11, T12, T13 of the reliability table. The service runs in a process of its own, whose memory is looked at, once over
+its embedded stores and once over the real ones, which have to outlive it all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gzip
 import re
 import signal
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +43,7 @@ class Target:
 
     client: Client
     pid: int
+    name: str
     wrong: list[str] = field(default_factory=list)
 
     def memory(self, name: str) -> int:
@@ -53,10 +56,14 @@ class Target:
     def forget_peak(self) -> None:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
+    def url(self, path: str) -> URL:
+        """A path's address; `bombs` in it stands for the name of this run's index and database."""
+        return URL(self.client.url + path.replace("/bombs", f"/{self.name}"), encoded=True)
+
     async def refused(self, name: str, method: str, path: str, body: Any, **headers: str) -> int:
         """Sends a body that has to be a 4xx in time; what is not is noted. The status."""
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        url = URL(self.client.url + path, encoded=True)
+        url = self.url(path)
         started = time.monotonic()
         async with self.client.session.request(method, url, data=body, headers=named) as response:
             status, content = response.status, await response.read()
@@ -74,29 +81,26 @@ class Target:
         assert not wrong, "\n".join(wrong)
 
 
-@pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+@pytest.fixture(scope="module", params=["embedded", "real"])
+async def running(
+    request: pytest.FixtureRequest, es_url: str, influx_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Target]:
     folder = tmp_path_factory.mktemp("bombs")
-    process = start(
-        "serve",
-        HOSTMONITOR_PORT="0",
-        HOSTMONITOR_DATA_DIR=str(folder / "data"),
-        HOSTMONITOR_LOG_DIR=str(folder / "logs"),
-    )
+    stores = {"HOSTMONITOR_ES_URL": es_url, "HOSTMONITOR_INFLUX_URL": influx_url} if request.param == "real" else {}
+    folders = {"HOSTMONITOR_DATA_DIR": str(folder / "data"), "HOSTMONITOR_LOG_DIR": str(folder / "logs")}
+    process = start("serve", HOSTMONITOR_PORT="0", **folders, **stores)
     try:
         said = await asyncio.to_thread(awaited, process, '"event":"serving"')
         url = re.findall(r'"url":"(http://[^"]+)/"', said)[-1]
         drained = asyncio.create_task(asyncio.to_thread(process.communicate))
         async with aiohttp.ClientSession() as session:
-            client = Client(url, session)
-            properties = {"host": {"type": "keyword"}, "v": {"type": "double"}}
-            await client.ok("POST", "/es/index", json={"index": "bombs", "mappings": {"properties": properties}})
-            await client.ok("PUT", "/es/bombs?refresh=true", json={"host": "a", "v": 1.5})
-            await client.ok("PUT", "/influx/bombs")
-            await client.ok("PUT", "/influx/bombs/cpu", json={"tags": {"host": "a"}, "fields": {"v": 1.5}, "time": 1})
-            for path in QUERY_PATHS:
-                await client.ok("POST", path, json={})
-            yield Target(client, process.pid)
+            target = Target(Client(url, session), process.pid, f"bombs{uuid.uuid4().hex[:12]}")
+            try:
+                await load(target.client, target.name)
+                yield target
+            finally:
+                await target.client.ok("DELETE", f"/es/{target.name}")
+                await target.client.ok("DELETE", f"/influx/{target.name}")
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(drained, 60)
         assert process.returncode == 0
@@ -104,27 +108,39 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tar
         process.kill()
 
 
+async def load(client: Client, name: str) -> None:
+    """A document and a point, asked for once."""
+    properties = {"host": {"type": "keyword"}, "v": {"type": "double"}}
+    await client.ok("POST", "/es/index", json={"index": name, "mappings": {"properties": properties}})
+    await client.ok("PUT", f"/es/{name}?refresh=true", json={"host": "a", "v": 1.5})
+    await client.ok("PUT", f"/influx/{name}")
+    await client.ok("PUT", f"/influx/{name}/cpu", json={"tags": {"host": "a"}, "fields": {"v": 1.5}, "time": 1})
+    for path in QUERY_PATHS:
+        await client.ok("POST", path.replace("/bombs", f"/{name}"), json={})
+
+
 @pytest.fixture
 async def target(running: Target) -> AsyncIterator[Target]:
     """The service, whose stores hold after a test what they held before, and whose memory has not grown."""
-    before = await counts(running.client)
+    before = await counts(running)
     settled = running.memory("VmRSS")
     yield running
-    assert await counts(running.client) == before
+    assert await counts(running) == before
     assert running.memory("VmRSS") - settled < GROWTH
     running.done()
 
 
-async def counts(client: Client) -> Mapping[str, Any]:
-    """What both stores hold: names, counts, fields."""
+async def counts(target: Target) -> Mapping[str, Any]:
+    """What both stores hold: counts, fields, and the names of whatever has this run's."""
+    client, name = target.client, target.name
     count = {"select": [{"agg": "count", "as": "n"}]}
     return {
-        "indices": [entry["index"] for entry in await client.ok("GET", "/es/index")],
-        "documents": (await client.ok("POST", "/es/bombs/query", json=count))["data"],
-        "mappings": (await client.ok("GET", "/es/bombs/schema"))["data"]["mappings"],
-        "measurements": await client.ok("GET", "/influx/bombs"),
-        "points": (await client.ok("POST", "/influx/bombs/cpu/query", json=count))["data"],
-        "keys": await client.ok("GET", "/influx/bombs/cpu"),
+        "names": (await client.ok("GET", f"/mix/resource/{name}"))["instances"],
+        "documents": (await client.ok("POST", f"/es/{name}/query", json=count))["data"],
+        "mappings": (await client.ok("GET", f"/es/{name}/schema"))["data"]["mappings"],
+        "measurements": await client.ok("GET", f"/influx/{name}"),
+        "points": (await client.ok("POST", f"/influx/{name}/cpu/query", json=count))["data"],
+        "keys": await client.ok("GET", f"/influx/{name}/cpu"),
     }
 
 
@@ -174,7 +190,7 @@ async def test_documents_are_bounded(target: Target, name: str) -> None:
     if len(body) <= 2 * MEBIBYTE:
         await target.refused(name, "PUT", "/es/bombs", body, content_type=JSON)
     for media_type, sent in ((JSON, in_array(body)), (NDJSON, body + b"\n")):
-        url = URL(target.client.url + "/es/bombs/docs?refresh=true", encoded=True)
+        url = target.url("/es/bombs/docs?refresh=true")
         started = time.monotonic()
         async with target.client.session.post(url, data=sent, headers={"content-type": media_type}) as response:
             status, answer = response.status, orjson.loads(await response.read())
@@ -210,9 +226,9 @@ async def test_gzip_is_read_where_it_is_right(running: Target) -> None:
     lines = [b'{"time": %d, "fields": {"v": 1.5}}\n' % at for at in (7, 8)]
     headers = {"content-type": NDJSON, "content-encoding": "gzip"}
     body = b"".join(map(gzip.compress, lines))
-    told = await running.client.ok("POST", "/influx/bombs/packed/points", data=body, headers=headers)
+    told = await running.client.ok("POST", f"/influx/{running.name}/packed/points", data=body, headers=headers)
     assert told["written"] == 2
-    await running.client.ok("DELETE", "/influx/bombs/packed")
+    await running.client.ok("DELETE", f"/influx/{running.name}/packed")
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "compress", "gzip, gzip", "x"])
