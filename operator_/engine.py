@@ -22,7 +22,7 @@ from libs.result import Batch, Schema
 from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
-from query.sql import Statement
+from query.sql import Check, Statement, fanned_out
 
 BATCH_ROWS = 10_000
 
@@ -68,6 +68,8 @@ class Engine:
             params["groups"] = context.limits.groups
         async with self.session(context) as session:
             await feed(session, inputs, context)
+            for check in statement.checks:
+                await session.run(partial(_pass, check=check, params=params))
             batch = await session.run(partial(_first, statement=statement, params=params))
             while batch.length:
                 yield batch
@@ -104,6 +106,13 @@ class Engine:
         """Waits for the threads, then drops the database."""
         self.threads.shutdown(wait=True, cancel_futures=True)
         self._database.close()
+
+
+def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, params: Mapping[str, Any]) -> None:
+    """Raises RequestError (JOIN_FANOUT)."""
+    limit = {"groups": params["groups"]} if "groups" in check.params else {}
+    if cursor.execute(check.sql, {**check.params, **limit}).fetchone():
+        raise fanned_out(check.alias, check.at)
 
 
 def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> Batch:

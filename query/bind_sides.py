@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from libs.issues import Issues
@@ -20,6 +21,8 @@ from query.question import Question
 from query.rules.rewrite import output_names
 
 _NOWHERE = SourceRef("", ())
+# The conjuncts of `then`'s filter, each with the columns that it names.
+_Parts = Sequence[tuple[frozenset[str], Predicate]]
 
 
 def bind_side(question: Question, binding: Binding, inherited: Bounds | None, count: int | None) -> Side:
@@ -112,12 +115,17 @@ def _shaped_again(question: Question, combined: Side, binding: Binding, count: i
     """The steps of `then` over the combined rows; the order is then's own, or the question's."""
     then = question.then
     assert then is not None
-    fields = SourceFields(Table(_NOWHERE, "documents", combined.outputs, combined.time), binding.issues)
-    plan, where = combined.plan, None
-    if then.where is not None:
-        bound = bind_predicate(then.where, fields.use, binding.now_ns, binding.issues)
-        plan, rest = _early(plan, conjuncts(bound))
-        where = conjunction(rest)
+    columns = {name: replace(one, hidden=False) if one.hidden else one for name, one in combined.outputs.items()}
+    fields = SourceFields(Table(_NOWHERE, "documents", columns, combined.time), binding.issues)
+    parts = [
+        (
+            frozenset(leaf.field for leaf in leaves(part)),
+            bind_predicate(part, fields.use, binding.now_ns, binding.issues),
+        )
+        for part in conjuncts(then.where)
+    ]
+    plan, rest = _early(combined.plan, parts)
+    where = conjunction(tuple(one for part in rest for one in conjuncts(part)))
     order = tuple(name for name in combined.order if name in combined.outputs)
     base = Base(fields, lambda columns: plan, Span(combined.time), where, order, combined.buckets)
     steps = Question(
@@ -132,19 +140,17 @@ def _shaped_again(question: Question, combined: Side, binding: Binding, count: i
     return replace(_steps(steps, base, binding, count), label=combined.label)
 
 
-def _early(plan: Plan, parts: tuple[Predicate, ...]) -> tuple[Plan, tuple[Predicate, ...]]:
+def _early(plan: Plan, parts: _Parts) -> tuple[Plan, tuple[Predicate, ...]]:
     """Conjuncts are taken as soon as all that they name is there: those over a join's left side choose among its rows
     before they are joined, and keys fan out among the rows that are left. Answers what waits for the whole."""
-    if not isinstance(plan, Join):
-        return plan, parts
-    held = set(output_names(plan.left))
-    below = tuple(part for part in parts if {leaf.field for leaf in leaves(part)} <= held)
-    if not below:
-        return plan, parts
-    left, rest = _early(plan.left, below)
-    where = conjunction(rest)
-    left = Filter(left, where) if where is not None else left
-    return replace(plan, left=left), tuple(part for part in parts if part not in below)
+    held = set(output_names(plan.left)) if isinstance(plan, Join) else set()
+    below = [part for part in parts if part[0] <= held]
+    rest = tuple(part[1] for part in parts if part not in below)
+    if not isinstance(plan, Join) or not below:
+        return plan, rest
+    left, waiting = _early(plan.left, below)
+    where = conjunction(tuple(one for part in waiting for one in conjuncts(part)))
+    return replace(plan, left=Filter(left, where) if where is not None else left), rest
 
 
 def _ordered(question: Question, side: Side, issues: Issues, count: int | None) -> Side:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import duckdb
 
 from libs.errors import CostError, HostMonitorError, RequestError, StoreError
 
 _GROUPS = "COST_EXCEEDED groups "
-_FANOUT = "JOIN_FANOUT "
 
 
 def translate(error: duckdb.Error, source: str | None = None, memory: str | None = None) -> HostMonitorError:
@@ -18,8 +15,6 @@ def translate(error: duckdb.Error, source: str | None = None, memory: str | None
     if _GROUPS in text:
         limit = text.split(_GROUPS, 1)[1].split()[0]
         return too_many_groups(limit)
-    if _FANOUT in text:
-        return _fanned_out(text.split(_FANOUT, 1)[1])
     match error:
         case duckdb.OutOfMemoryException():
             limit = f" of {memory}" if memory else ""
@@ -39,8 +34,8 @@ def translate(error: duckdb.Error, source: str | None = None, memory: str | None
             return StoreError(f"The engine failed: {text.splitlines()[0]}", source=source)
 
 
-def _fanned_out(told: str) -> RequestError:
-    (alias, at), _ = json.JSONDecoder().raw_decode(told)
+def fanned_out(alias: str, at: str) -> RequestError:
+    """A join's key that a left row and several right rows have; `at` points to the join."""
     return RequestError(
         f"Several rows of {alias!r} have one key, and a row of the left side has it too.",
         code="JOIN_FANOUT",

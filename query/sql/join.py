@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,11 +22,11 @@ class _Side:
 
 
 def join_block(build: Build, left: Block, right: Block, node: Join) -> Block:
-    """The joined rows. A key that fans out fails the whole statement, whatever later steps keep of the rows."""
+    """The joined rows. That no key fans out is checked apart, whatever later steps keep of the rows."""
     left, right = build.open(left), build.open(right)
     alone = node.many or node.unique or not node.widens
     a = _side(build, left, _keys(left, right, node, "left"), _time(left, right, node, "left"))
-    b = _side(build, right, _keys(right, left, node, "right"), _time(right, left, node, "right"), not alone)
+    b = _side(build, right, _keys(right, left, node, "right"), _time(right, left, node, "right"))
     on = _equal(a, b)
     chosen: tuple[str, ...] = ()
     if node.asof is not None:
@@ -35,7 +34,7 @@ def join_block(build: Build, left: Block, right: Block, node: Join) -> Block:
         on = [*_equal(a, b), f"{a.name}.chosen = {b.name}.t"]
         chosen = ("t",)
     if not alone:
-        _refuse_fans(build, node, a, b, on, chosen)
+        _check_fans(build, node, a, b, on, chosen)
     return _joined(node, a, b, on)
 
 
@@ -61,11 +60,10 @@ def _per(left: Block, right: Block, asof: Asof) -> int:
     return NS_PER["ms"] if units == {"ms"} else NS_PER["ns"]
 
 
-def _side(build: Build, block: Block, keys: Sequence[str], time: str | None, repeated: bool = False) -> _Side:
-    """`repeated`: it is read twice and better computed once."""
+def _side(build: Build, block: Block, keys: Sequence[str], time: str | None) -> _Side:
     more = [f"{sql} AS k{at}" for at, sql in enumerate(keys)] + ([f"{time} AS t"] if time is not None else [])
     rows = Block(block.source, block.cells, block.where)
-    name = build.table(rows.select(tuple(more)), "MATERIALIZED" if repeated else "")
+    name = build.table(rows.select(tuple(more)))
     return _Side(name, tuple(f"k{at}" for at in range(len(keys))), Block(name, numbered(name, block.columns)))
 
 
@@ -98,13 +96,12 @@ def _nearest(a: _Side, times: str, alias: str, sign: str) -> str:
     return f" ASOF LEFT JOIN {times} AS {alias} ON {' AND '.join(on)}"
 
 
-def _refuse_fans(build: Build, node: Join, a: _Side, b: _Side, on: list[str], more: tuple[str, ...]) -> None:
+def _check_fans(build: Build, node: Join, a: _Side, b: _Side, on: list[str], more: tuple[str, ...]) -> None:
     keys = ", ".join([*b.keys, *more])
     present = " AND ".join(f"{key} IS NOT NULL" for key in (*b.keys, *more))
     several = build.table(f"SELECT {keys} FROM {b.name} WHERE {present} GROUP BY {keys} HAVING count(*) > 1")
     met = " AND ".join(on).replace(f"{b.name}.", f"{several}.")
-    fault = build.bind("JOIN_FANOUT " + json.dumps([node.alias, node.at]))
-    build.guards.append((f"SELECT count(*) AS n FROM {a.name} SEMI JOIN {several} ON {met}", f"{fault}::VARCHAR"))
+    build.checks.append((f"SELECT 1 FROM {a.name} SEMI JOIN {several} ON {met} LIMIT 1", node.alias, node.at))
 
 
 def _joined(node: Join, a: _Side, b: _Side, on: list[str]) -> Block:

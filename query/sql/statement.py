@@ -9,7 +9,6 @@ from typing import Any
 
 from libs.result import Column, Schema, Type
 from query.plan import Attempt, Scan
-from query.sql.quote import column_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,24 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A SELECT that answers a row where the statement must not be run: `alias` names the join whose keys fan out, `at` points
+    to it. Apart from the statement, so that no step of that can hide it."""
+
+    sql: str
+    params: dict[str, Any]
+    alias: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """One SELECT with its named parameters; its columns are `schema`'s, in order."""
+    """One SELECT with its named parameters; its columns are `schema`'s, in order. `checks` are to be run before it."""
 
     sql: str
     params: dict[str, Any]
     schema: Schema
+    checks: tuple[Check, ...] = ()
 
 
 _PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -87,15 +98,14 @@ class Block:
 
 
 class Build:
-    """One lowering under way: its parameters, its common table expressions, and its guards: queries of one number `n`,
-    each with the text of the error that fails the statement when that is not 0."""
+    """One lowering under way: its parameters, its common table expressions, and its checks as (SQL, alias, pointer)."""
 
     def __init__(self, leaf: Leaf, groups: int | None) -> None:
         self.leaf = leaf
         self.groups = groups
         self.params: dict[str, Any] = {}
         self.tables: list[str] = []
-        self.guards: list[tuple[str, str]] = []
+        self.checks: list[tuple[str, str, str]] = []
 
     def bind(self, value: Any) -> str:
         """A parameter of that value."""
@@ -103,10 +113,10 @@ class Build:
         self.params[name] = value
         return f"${name}"
 
-    def table(self, sql: str, how: str = "") -> str:
-        """A common table expression; answers its name. `how` may be MATERIALIZED."""
+    def table(self, sql: str) -> str:
+        """A common table expression; answers its name."""
         name = f"q{len(self.tables)}"
-        self.tables.append(f"{name} AS {how}({sql})")
+        self.tables.append(f"{name} AS ({sql})")
         return name
 
     def nest(self, block: Block) -> Block:
@@ -125,20 +135,14 @@ class Build:
 
     def statement(self, block: Block) -> Statement:
         with_ = f"WITH {', '.join(self.tables)} " if self.tables else ""
-        sql = with_ + " UNION ALL ".join([*self._guards(block.columns), self._rows(block)])
-        used = set(_PARAMETER.findall(sql))  # a column that was projected away leaves its parameters behind
-        return Statement(sql, {name: value for name, value in self.params.items() if name in used}, block.columns)
+        sql = with_ + block.select()
+        checks = tuple(Check(with_ + check, self._used(with_ + check), alias, at) for check, alias, at in self.checks)
+        return Statement(sql, self._used(sql), block.columns, checks)
 
-    def _rows(self, block: Block) -> str:
-        return f"({block.select()})" if self.guards else block.select()
-
-    def _guards(self, columns: Schema) -> list[str]:
-        """SELECTs of no rows that stand first, apart from the statement's rows: what filters those, never spares them."""
-        nothing = ", ".join(f"NULL::{column_type(column.type)} AS c{at}" for at, column in enumerate(columns)) or "1"
-        return [
-            f"(SELECT {nothing} FROM ({count}) WHERE CASE WHEN n > 0 THEN error({fault}) ELSE FALSE END)"
-            for count, fault in self.guards
-        ]
+    def _used(self, sql: str) -> dict[str, Any]:
+        """The parameters of the text: a column that was projected away leaves its own behind."""
+        used = set(_PARAMETER.findall(sql))
+        return {name: value for name, value in self.params.items() if name in used}
 
 
 def numbered(source: str, columns: Schema) -> dict[str, Cell]:

@@ -153,7 +153,7 @@ def _groups(
     if "having" in body:
         _keep(scope, body["having"], now)
     if "top" in body:
-        top(scope, body["top"])
+        top(scope, body["top"], keys)
     return Shaped(names, scope, [key.name for key in keys])
 
 

@@ -4,7 +4,7 @@ Decision: `over` goes from bucket to bucket as the series has them, by the insta
 null. `rate` and `difference` are null when either value is null; a `rate` that falls counts from zero. `moving_avg` is the
 mean of the values in the window's rows, also where fewer stand before; `cumulative_sum` adds nothing for a null, and is
 null until the first value. All are float64.
-Decision: `top` orders by its output descending, missing last; without `per` over all rows.
+Decision: `top` orders by its output descending unless told, missing last; without `per` over all rows.
 """
 
 from __future__ import annotations
@@ -69,14 +69,20 @@ def window(kind: str, points: Points, size: int) -> list[float | None]:
     return found
 
 
-def top(scope: Scope, spec: Mapping[str, Any]) -> None:
-    """Keeps the first n rows, in each combination of `per`."""
+def top(scope: Scope, spec: Mapping[str, Any], keys: Sequence[GroupKey] = ()) -> None:
+    """Keeps the first n rows, in each combination of `per`; ties go by the keys, ascending, missing last."""
+    for name in reversed([key.name for key in keys]):
+        order = sorted((at for at, row in enumerate(scope.rows) if name in row), key=lambda at: scope.rows[at][name])
+        order += [at for at, row in enumerate(scope.rows) if name not in row]
+        scope.rows, scope.slack = [scope.rows[at] for at in order], [scope.slack[at] for at in order]
     by, per = spec["by"], spec.get("per", [])
     for name in (by, *per):
         if name not in scope.fields:
             raise Refused("FIELD_UNKNOWN", name)
     order = sorted(
-        (at for at, row in enumerate(scope.rows) if by in row), key=lambda at: scope.rows[at][by], reverse=True
+        (at for at, row in enumerate(scope.rows) if by in row),
+        key=lambda at: scope.rows[at][by],
+        reverse=spec.get("dir") != "asc",
     )
     order += [at for at, row in enumerate(scope.rows) if by not in row]
     seen: dict[tuple[Any, ...], int] = {}
