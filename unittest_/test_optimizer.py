@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,14 @@ class Able(Capabilities):
     groups: Verdict = NO_GROUPS
     orders: Verdict = EXACT
     together: Verdict = EXACT
+    checked: tuple[str, ...] = ()
 
     def pushdown(self, part: Part, scan: Scan) -> Verdict:
         match part:
             case Compare(field):
                 levels = {"a": Pushdown.EXACT, "time": Pushdown.EXACT, "b": Pushdown.INEXACT}
-                return Verdict(levels.get(field, Pushdown.UNSUPPORTED), f"because of {field}")
+                level = levels.get(field, Pushdown.UNSUPPORTED)
+                return Verdict(level, f"because of {field}", checked=field in self.checked)
             case Grouping():
                 return self.groups
             case _:
@@ -223,6 +225,16 @@ def test_what_only_running_proves_becomes_an_attempt_of_whole_ways() -> None:
         Limit(Filter(pushed, having), 5),
         Limit(Sort(Filter(Aggregate(rows, GROUP), having), (Order("h"),)), 5),
         "sums are doubles",
+    )
+
+
+def test_a_checked_filter_is_attempted_beside_the_way_without_it() -> None:
+    able, time_ = Able(checked=("a",)), leaf("time", "gt")
+    where = And((Or((A, time_)), time_, H))
+    assert optimized(Filter(SCAN, where), able) == Attempt(
+        Filter(replace(SCAN, where=And((Or((A, time_)), time_))), H),
+        Filter(replace(SCAN, where=time_), And((Or((A, time_)), H))),
+        "because of a",
     )
 
 
