@@ -37,12 +37,11 @@ def join_sides(left: Side, right: Side, clause: JoinClause, issues: Issues) -> S
     )
     added = [name for name in right.outputs if name not in keys] if join.widens else []
     names = {name: joined_name(clause.alias, name) for name in added}
-    outputs = dict(left.outputs)
-    for old, new in names.items():
-        if new in outputs or new in left.hidden:
-            message = f"The join makes a second column {new[:100]!r}."
-            issues.add("NAME_CLASH", message, clause.at + "/as", "give the join another name with `as`")
-        outputs[new] = replace(right.outputs[old], name=new)
+    taken = [new for new in names.values() if new in left.outputs or new in left.hidden]
+    if taken:
+        message = f"The join makes a second column {taken[0][:100]!r}."
+        issues.add("NAME_CLASH", message, clause.at + "/as", "give the join another name with `as`")
+    outputs = {**left.outputs, **{new: replace(right.outputs[old], name=new) for old, new in names.items()}}
     buckets = {names[name]: bucket for name, bucket in right.buckets.items() if name in names}
     return replace(
         left,
