@@ -216,6 +216,7 @@ def test_regex_that_is_not_of_the_subset(pattern: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
+        ("1e-300 / 1e-300", 1.0),
         ("1 + 2 * 3", 7.0), ("(1 + 2) * 3", 9.0), ("7 - 2 - 1", 4.0), ("8 / 4 / 2", 1.0), ("-2 * -3", 6.0),
         ("2 - -1", 3.0), ("-7 % 3", -1.0),
         ("7 % -3", 1.0), ("1 / 0", None), ("1 % 0", None), ("coalesce(1 / 0, 5)", 5.0), ("nullif(1, 1)", None), ("nullif(1, 2)", 1.0),

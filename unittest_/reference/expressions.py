@@ -185,15 +185,18 @@ def _compute(sign: str, a: float, e: float, b: float, f: float) -> Inexact:
         if sign == "*":
             return _finite(a * b, _rounded(abs(a) * f + abs(b) * e + e * f, a * b))
         if sign == "/":
-            error = (
-                (abs(a) * f + abs(b) * e) / (abs(b) * (abs(b) - f))
-                if abs(b) > f
-                else (0.0 if e == f == 0 else math.inf)
-            )
+            error = _quotient_error(a, e, b, f)
             return _finite(a / b, _rounded(error, a / b))
         return _finite(math.fmod(a, b), 0.0 if e == f == 0 else math.inf)
     except (ZeroDivisionError, OverflowError, ValueError):
         return None, 0.0 if f == 0 else math.inf
+
+
+def _quotient_error(a: float, e: float, b: float, f: float) -> float:
+    """Of exact operands none; else the furthest quotient's distance, without a product that underflows."""
+    if e == f == 0:
+        return 0.0
+    return (abs(a) / abs(b) * f + e) / (abs(b) - f) if abs(b) > f else math.inf
 
 
 def _rounded(error: float, value: float) -> float:
