@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 MEBIBYTE = 1 << 20
 LEAF = b'{"field": "host", "op": "eq", "value": "a"}'
@@ -158,15 +158,15 @@ GZIP: dict[str, Callable[[], bytes]] = {
     "a head alone": lambda: RIGHT[:10],
 }
 
-
-def lines_bombs() -> Iterator[tuple[str, bytes]]:
-    """Line protocol."""
-    yield "no line", b"hello\n" * 10
-    yield "other measurement", b"other v=1 1\n"
-    yield "half a text", b'cpu v="' + b"x" * MEBIBYTE
-    yield "zero bytes", bytes(MEBIBYTE)
-    yield "1e5 commas", b"cpu" + b"," * 100_000 + b" v=1 1\n"
-    yield "1e5 backslashes", b"cpu,h=" + b"\\" * 100_000 + b" v=1 1\n"
-    yield "1e5 quotes", b"cpu v=" + b'"' * 100_001 + b" 1\n"
-    yield "a tag of 1 MB", b"cpu,h=" + b"x" * MEBIBYTE + b" v=1 1\n"
-    yield "not UTF-8", b"cpu v=\xff\xff 1\n"
+# Line protocol.
+LINES: dict[str, bytes] = {
+    "no line": b"hello\n" * 10,
+    "other measurement": b"other v=1 1\n",
+    "half a text": b'cpu v="' + b"x" * MEBIBYTE,
+    "zero bytes": bytes(MEBIBYTE),
+    "1e5 commas": b"cpu" + b"," * 100_000 + b" v=1 1\n",
+    "1e5 backslashes": b"cpu,h=" + b"\\" * 100_000 + b" v=1 1\n",
+    "1e5 quotes": b"cpu v=" + b'"' * 100_001 + b" 1\n",
+    "a tag of 1 MB": b"cpu,h=" + b"x" * MEBIBYTE + b" v=1 1\n",
+    "not UTF-8": b"cpu v=\xff\xff 1\n",
+}
