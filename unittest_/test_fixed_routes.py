@@ -94,7 +94,7 @@ async def test_a_document_is_inserted_and_found(client: Client, index: str) -> N
 
 async def test_dsl_is_bounded(client: Client, index: str) -> None:
     """T5: no script passes, wherever it stands."""
-    for body in (
+    bodies: tuple[dict[str, Any], ...] = (
         {"query": {"script": {"script": "1"}}},
         {"script_fields": {"a": {"script": "1"}}},
         {"query": {"bool": {"filter": [{"script_score": {}}]}}},
@@ -103,7 +103,8 @@ async def test_dsl_is_bounded(client: Client, index: str) -> None:
         {"runtime_mappings": {}},
         {"size": 10_001},
         {"query": {"query_string": {"query": "*"}}},
-    ):
+    )
+    for body in bodies:
         status, answer = await client.send("GET", f"/es/{index}", json=body)
         assert 400 <= status < 500, (body, answer)
         assert answer["errors"]
