@@ -77,7 +77,7 @@ _ROWS = (
     ("asof by an unknown column", left(asof(right="@timestamp")), "FIELD_UNKNOWN", "/join/0/asof/right"),
     ("no asof", left(join("host", how="asof")), "JOIN_INVALID", "/join/0/asof"),
     ("asof of another kind", left({**asof(), "how": "left"}), "JOIN_INVALID", "/join/0/asof"),
-    ("five joins", left(*[join("host", **{"as": f"m{at}"}) for at in range(5)]), "JOIN_INVALID", "/join"),
+    ("five joins", left(*[{**join("host"), "as": f"m{at}"} for at in range(5)]), "JOIN_INVALID", "/join"),
     ("joins too many inside", left(join("host", right=_nested(4))), "JOIN_INVALID", "/join/0/with/join/0/with/join/0/with/join/0/with/join"),
     ("an unknown kind", left(join("host", how="outer")), "BODY_INVALID", "/join/0/how"),
     ("no kind", left(_without(join("host"), "how")), "BODY_INVALID", "/join/0/how"),
