@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from sanic import Sanic
 
 from apps.demo import load_demo
 from apps.health import Source, add_health
+from apps.mix.lookups import Lookups
 from apps.pipeline import Services
 from apps.routes import add_routes
 from config.instances import InstanceSettings
@@ -34,8 +36,9 @@ from middlewares import access, errors
 from middlewares.connection import StrictProtocol
 from middlewares.request_id import IdentifiedRequest
 from operator_.engine import Engine
-from query.backend import InstanceConfig
+from query.backend import Backend, InstanceConfig
 from query.factory import QueryFactory, open_backend
+from query.lookup import LookupBackend, LookupTables
 
 VERSION = "0.1.0"
 BACKLOG = 1024
@@ -62,11 +65,12 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     errors.install(app)
     access.install(app, METRICS, log_access)
     METRICS.log_lines_lost.set_function(lost_lines)
-    services = open_services(settings)
     state = State(settings.data_dir)
-    sources: dict[str, Source] = dict(services.factory.backends)
+    lookups = LookupTables(state, settings.limits.lookups)
+    services = open_services(settings, [LookupBackend(lookups)])
+    sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
-    add_routes(api, services, settings.limits.ingest_bytes)
+    add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
     api.mount(app)
     serve_page(app, api)
@@ -78,8 +82,8 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     return app
 
 
-def open_services(settings: Settings) -> Services:
-    """Opens every configured instance and the local engine. Raises ConfigError."""
+def open_services(settings: Settings, own: Sequence[Backend] = ()) -> Services:
+    """Opens every configured instance and the local engine; `own` are further sources. Raises ConfigError."""
     backends = [
         open_backend(described.backend_name, _instance(name, described, settings))
         for name, described in settings.stores().items()
@@ -94,7 +98,7 @@ def open_services(settings: Settings) -> Services:
         limits.stream_rows,
         limits.stream_seconds,
     )
-    return Services(QueryFactory(backends), engine, costs, settings.slow_query_seconds)
+    return Services(QueryFactory(backends, own), engine, costs, settings.slow_query_seconds)
 
 
 def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:

@@ -9,6 +9,8 @@ import apps.influx.query
 from apps.es.resources import namespace as documents
 from apps.influx.resources import namespace as series
 from apps.instance import DocumentInstance, SeriesInstance
+from apps.mix.lookups import Lookups
+from apps.mix.lookups import namespace as lookup_tables
 from apps.mix.resources import namespace as mix
 from apps.pipeline import Services
 from libs.rest import Api
@@ -18,11 +20,12 @@ from query.backend import Backend, DocumentStore, SeriesStore
 _DECLARED = (apps.es.query, apps.influx.query)
 
 
-def add_routes(api: Api, services: Services, ingest_bytes: int) -> None:
+def add_routes(api: Api, services: Services, lookups: Lookups, ingest_bytes: int) -> None:
     """Puts the routes of every open instance, and those over all of them, on the api."""
-    for backend in services.factory.backends.values():
+    for backend in services.factory.instances.values():
         add_instance(api, backend, services, ingest_bytes)
     api.add(mix, args=(services,))
+    api.add(lookup_tables, args=(lookups,))
 
 
 def add_instance(api: Api, backend: Backend, services: Services, ingest_bytes: int) -> None:

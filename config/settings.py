@@ -40,6 +40,10 @@ class LimitsSettings(BaseModel):
     ingest_bytes: int = Field(
         default=64 * MEBIBYTE, ge=1024, description="The body of `docs` and `points`, also once inflated."
     )
+    lookups: int = Field(default=1_000, ge=0, description="Lookup tables that are kept.")
+    lookup_rows: int = Field(
+        default=100_000, ge=1, description="Rows of one lookup table; its body is within `body_bytes`."
+    )
     threads: int = Field(default=2, ge=1, le=64, description="Threads of the local engine's pool.")
     catalog_seconds: float = Field(default=5, ge=0, le=3600, description="How long a store's catalogue is cached.")
 

@@ -208,11 +208,13 @@ _ROWS = (
     ("INDEX_UNKNOWN", 404, 40403, "There is no such index", "GET /es/index lists them."),
     ("DATABASE_UNKNOWN", 404, 40404, "There is no such database", "GET /influx/db lists them."),
     ("MEASUREMENT_UNKNOWN", 404, 40405, "There is no such measurement", "GET /influx/<db> lists them."),
+    ("LOOKUP_UNKNOWN", 404, 40407, "There is no such lookup table", "GET /mix/lookup lists them."),
     ("REGION_UNKNOWN", 404, 40406, "No instance belongs to this region", "Set `region` on an instance."),
     ("METHOD_NOT_ALLOWED", 405, 40501, "The route does not take this method", "See the Allow header."),
     ("NOT_ACCEPTABLE", 406, 40601, "None of the accepted formats is available", "Accept application/json."),
     ("ALREADY_EXISTS", 409, 40901, "It exists already", "Delete it first, or use another name."),
     ("CONFLICT", 409, 40902, "The store reports a conflict", "Read again, then repeat."),
+    ("PRECONDITION_FAILED", 412, 41201, "It has changed since it was read", "Read it again, then repeat."),
     ("BODY_TOO_LARGE", 413, 41301, "The body is too large", "Send it in parts."),
     (
         "MEDIA_TYPE_UNSUPPORTED",

@@ -25,17 +25,18 @@ def open_backend(folder: str, config: InstanceConfig) -> Backend:
 
 
 class QueryFactory:
-    """The open backends by instance name."""
+    """The open backends by instance name: `instances` are the configured ones, `own` further sources of the service's own."""
 
-    def __init__(self, backends: Iterable[Backend]) -> None:
-        self.backends: Mapping[str, Backend] = {backend.name: backend for backend in backends}
+    def __init__(self, instances: Iterable[Backend], own: Iterable[Backend] = ()) -> None:
+        self.instances: Mapping[str, Backend] = {backend.name: backend for backend in instances}
+        self.backends: Mapping[str, Backend] = {**self.instances, **{backend.name: backend for backend in own}}
 
     def backend(self, name: str) -> Backend:
         """Raises NotFoundError (SOURCE_UNKNOWN)."""
         try:
             return self.backends[name]
         except KeyError:
-            known = ", ".join(sorted(self.backends))
+            known = ", ".join(sorted(self.instances))
             raise NotFoundError(
                 f"There is no instance {name!r}.", code="SOURCE_UNKNOWN", hint=f"one of: {known}"
             ) from None

@@ -43,9 +43,9 @@ class RegionNodes(MixResource):
     )
     @namespace.fails("REGION_UNKNOWN")
     async def get(self, request: Request, region_id: str) -> Any:
-        backends = [backend for backend in self.services.factory.backends.values() if backend.region == region_id]
+        backends = [backend for backend in self.services.factory.instances.values() if backend.region == region_id]
         if not backends:
-            known = sorted({backend.region for backend in self.services.factory.backends.values() if backend.region})
+            known = sorted({backend.region for backend in self.services.factory.instances.values() if backend.region})
             hint = f"one of: {', '.join(known)}" if known else "no instance has a region"
             raise NotFoundError(
                 f"No instance belongs to the region {region_id[:100]!r}.", code="REGION_UNKNOWN", hint=hint
@@ -67,7 +67,7 @@ class ResourcesByName(MixResource):
     )
     async def get(self, request: Request, keyword: str) -> Any:
         context = self.services.new_context()
-        backends = list(self.services.factory.backends.values())
+        backends = list(self.services.factory.instances.values())
         found = await _from_each(backends, lambda backend: _named(backend, keyword, context))
         return {"keyword": keyword, "instances": found}
 
