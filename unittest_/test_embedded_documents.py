@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -468,3 +469,69 @@ async def test_closing_ends_queries(tmp_path: Path) -> None:
     with pytest.raises(HostMonitorError):
         await task
     assert time.monotonic() - started < 5
+
+
+HUGE = 10**400
+HOSTILE_MAPPINGS: list[dict[str, Any]] = [
+    {"properties": {"a": {"type": "keyword", "normalizer": ["x"]}}},
+    {"properties": {"a": {"type": ["long"]}}},
+    {"properties": {"a": {"type": {}}}},
+    {"properties": {"a": {"type": "keyword", "fields": [1]}}},
+    {"properties": {"a": {"type": "keyword", "ignore_above": -1}}},
+    {"properties": {"a": {"type": "keyword", "ignore_above": 1, "null_value": "long"}}},
+    {"properties": {"a": {"type": "date", "format": "yyyy yyyy"}}},
+    {"properties": {"a": {"type": "date", "format": "'"}}},
+    {"properties": {"a": {"type": "date", "format": ""}}},
+    {"properties": {"a": {"type": "date", "null_value": HUGE}}},
+    {"properties": {"a": {"type": "long", "null_value": HUGE}}},
+    {"properties": {"": {"type": "long"}}},
+    {"properties": {"a..b": {"type": "long"}}},
+    {"properties": {"a": {"type": "long"}, "a.b": {"type": "long"}}},
+    {"properties": [1]},
+    {"dynamic": {"a": 1}},
+    {"properties": {"x": {"properties": {"x": {"properties": 5}}}}},
+]
+
+
+@pytest.mark.parametrize("mappings", HOSTILE_MAPPINGS, ids=str)
+async def test_hostile_mappings(mappings: dict[str, Any], store: EmbeddedDocuments) -> None:
+    with pytest.raises(RequestError) as refused:
+        await store.create_index("a", {}, mappings, context())
+    assert refused.value.code.name == "MAPPING_INVALID"
+
+
+async def test_odd_numbers_everywhere(store: EmbeddedDocuments) -> None:
+    """Numbers past every type are refused or kept, never a fault of the service; the next write is well."""
+    mapped = {"d": {"type": "date"}, "n": {"type": "long"}}
+    big = 123456789012345678901234567890
+    await store.create_index("a", {"index": {"priority": big}}, {"_meta": {"x": big}, "properties": mapped}, context())
+    assert await store.describe_index("a", context()) == {
+        "settings": {"index": {"priority": big}}, "mappings": {"_meta": {"x": big}, "properties": mapped},
+    }  # fmt: skip
+    with pytest.raises(RequestError):
+        await store.create_index("b", {"index.mapping.total_fields.limit": "9" * 5_000}, {}, context())
+    for text in (
+        b"9223372036854775808",
+        b"9999999999999999999",
+        b"1e300",
+        b"-9999999999999999999",
+        b"9" * 5_000,
+        b"1e999",
+        b"0.1e-999",
+    ):
+        for source in (b'{"d":%b}' % text, b'{"d":"%b"}' % text, b'{"n":%b}' % text, b'{"n":"%b"}' % text):
+            (entry,) = await store.bulk("a", [Document(source)], True, context())
+            assert entry["status"] in (201, 400), source
+    await store.bulk("a", [Document(b'{"n":1,"d":"2026-01-01"}', "x")], True, context())
+    for value in (HUGE, -HUGE, 1e300, "9" * 5_000, str(2**63)):
+        for clause in (
+            {"term": {"n": value}},
+            {"range": {"n": {"gte": value}}},
+            {"range": {"d": {"lt": value}}},
+            {"terms": {"n": [value]}},
+        ):
+            with contextlib.suppress(RequestError):
+                await store.search("a", {"query": clause}, context())
+    await store.search(
+        "a", {"query": {"bool": {"should": [{"match_all": {}}], "minimum_should_match": HUGE}}}, context()
+    )

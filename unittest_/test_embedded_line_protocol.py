@@ -221,3 +221,10 @@ def _literal(value: bool | int | float | str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value}i" if isinstance(value, int) else repr(value)
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000 + "i", "1e" + "9" * 50, "-" * 10, "9" * 5_000, "1" + "0" * 400])
+async def test_numbers_past_every_type(value: str) -> None:
+    for line in (f"m v={value} 1", f"m v=1 {value}", f'm s="x",v={value} 1'):
+        found = read_lines(line.encode(), "m", "ns", 0)
+        assert (len(found.rows), found.dropped) == (0, 1), found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import orjson
 
 from libs.errors import NotFoundError
 from query.backend import Document
@@ -142,7 +142,7 @@ class _Batch:
         """Writes the rows, and the mapping when it has changed."""
         index, rows = self.index, list(self.rows.values())
         if self.remapped:
-            text = orjson.dumps(index.mapping.root.raw).decode()
+            text = json.dumps(index.mapping.root.raw)
             self.cursor.execute("UPDATE hm_indices SET mappings = ? WHERE id = ?", [text, index.id])
         if not rows:
             return

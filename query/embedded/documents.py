@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
-import orjson
 
 from libs.context import RequestContext
 from libs.errors import ConflictError, NotFoundError, RequestError
@@ -116,7 +116,7 @@ class EmbeddedDocuments(EmbeddedBackend):
 
     async def describe_index(self, index: str, context: RequestContext) -> Json:
         view = self._view(exact_index(index))
-        return {"settings": view.settings, "mappings": orjson.loads(view.mappings)}
+        return {"settings": view.settings, "mappings": json.loads(view.mappings)}
 
     async def delete_index(self, index: str, context: RequestContext) -> Json:
         exact_index(index)
@@ -209,8 +209,8 @@ def _make(cursor: Cursor, index: Index) -> None:
             index.name,
             index.uuid,
             index.created_ms,
-            orjson.dumps(dict(index.settings)).decode(),
-            orjson.dumps(index.mapping.root.raw).decode(),
+            json.dumps(dict(index.settings)),
+            json.dumps(index.mapping.root.raw),
         ],
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
-import orjson
 
 from libs.result import BOOLEAN, FLOAT64, INT64, JSON, STRING, TIMESTAMP, TIMESTAMP_MS, Type
 from query.catalog import Field
@@ -69,7 +69,7 @@ class IndexView:
     rows: int
     size: int  # bytes of all sources
     settings: Mapping[str, Json]
-    mappings: bytes  # JSON text
+    mappings: str  # JSON text
     fields: Mapping[str, Field]
 
     @property
@@ -94,7 +94,7 @@ class Index:
     sequence: int = 0
     reshaped: bool = True  # since the last publishing, beyond its rows
     _fields: Mapping[str, Field] = field(default_factory=dict)
-    _mappings: bytes = b"{}"
+    _mappings: str = "{}"
 
     @property
     def table(self) -> str:
@@ -109,7 +109,7 @@ class Index:
     def view(self) -> IndexView:
         if self.reshaped:
             self._fields = fields_of(self.mapping, self.columns)
-            self._mappings = orjson.dumps(self.mapping.root.raw)
+            self._mappings = json.dumps(self.mapping.root.raw)
             self.reshaped = False
         return IndexView(
             self.id,
@@ -221,9 +221,9 @@ class DocumentsState:
             "SELECT id, instance, name, uuid, created_ms, settings, mappings FROM hm_indices"
         ).fetchall()
         for number, instance, name, uuid, created_ms, settings_text, mappings_text in rows:
-            settings: Json = orjson.loads(settings_text)
+            settings: Json = json.loads(settings_text)
             words: IndexSettings = read_settings(settings)
-            mapping = read_mapping(orjson.loads(mappings_text), words.normalizers, words.max_fields)
+            mapping = read_mapping(json.loads(mappings_text), words.normalizers, words.max_fields)
             own = {column.name: column for column in columns.get(number, ())}
             index = Index(number, instance, name, uuid, created_ms, settings, mapping, own)
             counted = cursor.execute(

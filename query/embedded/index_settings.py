@@ -36,7 +36,7 @@ def read_settings(settings: Mapping[str, Json]) -> IndexSettings:
     chains: dict[str, dict[str, Json]] = {}
     for path, value in _flattened(settings, ""):
         name = path.removeprefix("index.")
-        if name == "mapping.total_fields.limit" and str(value).isdecimal():
+        if name == "mapping.total_fields.limit" and str(value).isdecimal() and len(str(value)) < 10:
             max_fields = int(value)
         elif name.startswith("analysis.normalizer.") and name.count(".") == 3:
             _, _, normalizer, part = name.split(".")

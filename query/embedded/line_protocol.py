@@ -236,9 +236,9 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    value = int(text[:-1])
+    value = int(text[:-1]) if len(text) < 1_000 else 2**63
     if not -(2**63) <= value < 2**63:
-        raise BadLine(f"unable to parse integer {text[:-1]}: value out of range")
+        raise BadLine(f"unable to parse integer {text[:40].removesuffix('i')}: value out of range")
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from libs.errors import Issue, RequestError
 from query.embedded.dates import UnknownFormat
 from query.embedded.mapping_words import CHECKS, LEAF_PARAMS, OBJECT_PARAMS, ROOT_PARAMS, SQL_TYPES
-from query.embedded.values import Converter, Malformed, NeedsText, converter
+from query.embedded.values import Converter, Ignored, Malformed, NeedsText, converter
 
 Json = Any
 MAX_FIELDS = 1000
@@ -183,7 +183,7 @@ class _Reader:
             self._check(
                 LEAF_PARAMS[kind].get(param), f"{pointer}/{_escaped(param)}", param, value, f"the {kind} field [{path}]"
             )
-        if "normalizer" in spec and spec["normalizer"] not in self.normalizers:
+        if isinstance(spec.get("normalizer"), str) and spec["normalizer"] not in self.normalizers:
             self.fault(
                 f"{pointer}/normalizer", f"The normalizer [{spec['normalizer']}] of field [{path}] is not known."
             )
@@ -199,7 +199,7 @@ class _Reader:
         if null is not None:
             try:
                 leaf.null_value = convert(null)
-            except (Malformed, NeedsText):
+            except (Malformed, NeedsText, Ignored):
                 self.fault(f"{pointer}/null_value", f"The null_value of field [{path}] does not fit its type.")
         if not nested:
             leaf.subs = tuple(self._subs(leaf, spec.get("fields", {}), pointer))

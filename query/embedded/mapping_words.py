@@ -24,6 +24,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _format(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -63,7 +67,7 @@ _DATE: Mapping[str, Check] = {
     **_VALUES,
     **_MALFORMED,
     "null_value": _any,
-    "format": _text,
+    "format": _format,
     "locale": _only("", "en", "ROOT"),
 }
 

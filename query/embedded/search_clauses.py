@@ -87,7 +87,9 @@ class Clauses:
         least = content.get("minimum_should_match", 0 if parts or not should else 1)
         if not isinstance(least, int) or isinstance(least, bool) or least < 0:
             raise unsupported("minimum_should_match other than a number", f"{at}/minimum_should_match")
-        if least == 1 and should:
+        if least > len(should):
+            return NOTHING
+        if least == 1:
             parts.append("(" + " OR ".join(one.sql for one in should) + ")")
         elif least:
             counted = " + ".join(f"CASE WHEN {one.sql} THEN 1 ELSE 0 END" for one in should) or "0"

@@ -33,7 +33,7 @@ def operand_of(native: StoredField, value: Json, at: str) -> Any:
         raise invalid("An operand is a plain value.", at)
     if kind in INT_RANGES:
         number = _numeric(value, at)
-        whole = int(number) if math.isfinite(number) and number == int(number) else None
+        whole = int(number) if _finite(number) and number == int(number) else None
         return whole if whole is not None and -(2**63) <= whole < 2**63 else None
     if kind == "_id":
         kind = "keyword"
@@ -45,6 +45,10 @@ def operand_of(native: StoredField, value: Json, at: str) -> Any:
         return repr(value)
     except (Malformed, Ignored) as error:
         raise invalid(f"The operand does not fit a field of type {kind}: {error}", at) from None
+
+
+def _finite(number: int | float) -> bool:
+    return isinstance(number, int) or math.isfinite(number)
 
 
 def _numeric(value: Json, at: str) -> int | float:
@@ -66,7 +70,7 @@ def bound_of(native: StoredField, sign: str, value: Json, at: str) -> tuple[str,
         return SIGNS[sign], operand_of(native, value, at)
     number = _numeric(value, at)
     upper = sign in ("lt", "lte")
-    if not math.isfinite(number) or not -(2**63) <= number < 2**63:
+    if not _finite(number) or not -(2**63) <= number < 2**63:
         within = (number > 0) == upper
         return (">=", -(2**63)) if within else None
     if number == int(number):

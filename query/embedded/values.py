@@ -215,7 +215,10 @@ def _date(form: str, nanos: bool) -> Converter:
         if moment is None:
             raise Malformed(f"failed to parse date field [{text}] with format [{form}]")
         if not nanos:
-            return moment // 1_000_000
+            millis = moment // 1_000_000
+            if not -(2**63) <= millis < 2**63:
+                raise Malformed(f"failed to parse date field [{text}] with format [{form}]")
+            return millis
         if moment < 0:
             raise Malformed(f"date[{text}] is before the epoch in 1970 and cannot be stored in nanosecond resolution")
         if moment > MAX_NANOS:
