@@ -36,6 +36,7 @@ def install(app: Sanic[Any, Any], metrics: Metrics, write_line: WriteLine) -> No
                 "ms": round(seconds * 1000, 3),
                 "route": route,
                 "client": request.client_ip,
+                "traceparent": getattr(request, "traceparent", ""),
             }
         )
 

@@ -1,6 +1,6 @@
 """Who a request is: `X-Request-ID` and `traceparent`, taken where they are well formed, made where they are not.
 
-Every answer bears the id, also a 404 and the answer to a request that could not be read. Both are in the context
+Every answer bears both, also a 404 and the answer to a request that could not be read. Both are in the context
 variables of libs/context, from where the stores get them.
 """
 
@@ -46,7 +46,8 @@ class IdentifiedRequest(Request):
         self.started = time.perf_counter()
         self.request_id = _valid_id(self.headers.get(REQUEST_ID)) or str(uuid.uuid4())
         request_id_var.set(self.request_id)
-        traceparent_var.set(_valid_traceparent(self.headers.get(TRACEPARENT)) or new_traceparent())
+        self.traceparent = _valid_traceparent(self.headers.get(TRACEPARENT)) or new_traceparent()
+        traceparent_var.set(self.traceparent)
 
     @property
     def id(self) -> str:
@@ -54,9 +55,10 @@ class IdentifiedRequest(Request):
         return self.request_id
 
     async def respond(self, response: BaseHTTPResponse | None = None, **options: Any) -> BaseHTTPResponse:
-        """As Sanic's; whatever is answered bears the id, and no browser takes it for another type than it says."""
+        """As Sanic's; whatever is answered bears the ids, and no browser takes it for another type than it says."""
         answer: BaseHTTPResponse = await super().respond(response, **options)
         answer.headers[REQUEST_ID] = self.request_id
+        answer.headers[TRACEPARENT] = self.traceparent
         answer.headers["x-content-type-options"] = "nosniff"
         return answer
 

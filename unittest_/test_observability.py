@@ -137,7 +137,7 @@ async def test_the_ids_of_a_request_reach_both_stores(served: Served, sent: bool
     served.influx.clear()
     async with served.client.session.get(f"{served.client.url}/mix/resource/{served.index}", headers=headers) as answer:
         assert answer.status == 200, await answer.text()
-        told = answer.headers["X-Request-ID"]
+        told, traced = answer.headers["X-Request-ID"], answer.headers["traceparent"]
     assert not sent or told == name
     traces = set()
     for store in (served.es, served.influx):
@@ -147,9 +147,9 @@ async def test_the_ids_of_a_request_reach_both_stores(served: Served, sent: bool
             assert head.count(f"X-Request-ID: {told}\r\n".encode()) == 1, head
             (trace,) = re.findall(rb"(?i)traceparent: (\S+)\r\n", head)
             traces.add(trace.decode())
-    (trace_,) = traces
-    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", trace_)
-    assert not sent or trace_ == TRACE
+    assert traces == {traced}
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", traced)
+    assert not sent or traced == TRACE
 
 
 async def test_the_ids_go_with_queries_and_writes(served: Served) -> None:
@@ -194,13 +194,14 @@ async def test_an_id_is_on_the_answer_and_its_one_line(
 ) -> None:
     name = f"line-{uuid.uuid4().hex}"
     url = served.client.url + path.format(index=served.index)
-    headers = {"X-Request-ID": name, "content-type": "application/json"}
+    headers = {"X-Request-ID": name, "traceparent": TRACE, "content-type": "application/json"}
     async with served.client.session.request(method, url, data=body or None, headers=headers) as answer:
         told = await answer.json()
         assert (answer.status, answer.headers.getall("X-Request-ID")) == (status, [name]), told
+        assert answer.headers.getall("traceparent") == [TRACE]
     assert (told["meta"] if status == 200 else told)["request_id"] == name
     (line,) = served.lines("access", request_id=name)
-    assert (line["method"], line["status"]) == (method, status)
+    assert (line["method"], line["status"], line["traceparent"]) == (method, status, TRACE)
 
 
 # Slow queries

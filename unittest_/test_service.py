@@ -86,7 +86,8 @@ async def seen_trace(sent: str | None) -> str:
     headers = Header({"traceparent": sent} if sent is not None else {})
     app: Any = None
     transport: Any = None
-    IdentifiedRequest(b"/", headers, "1.1", "GET", transport, app)
+    head = b"GET / HTTP/1.1\r\nHost: h"
+    IdentifiedRequest(b"/", headers, "1.1", "GET", transport, app, head=head)
     return traceparent_var.get()
 
 
