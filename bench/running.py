@@ -42,8 +42,8 @@ async def service(**settings: str) -> AsyncIterator[Running]:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HOSTMONITOR_")}
-        environment |= {f"HOSTMONITOR_{name.upper()}": value for name, value in settings.items()}
         environment |= {"HOSTMONITOR_PORT": str(port), "HOSTMONITOR_DATA_DIR": folder, "HOSTMONITOR_LOG_DIR": folder}
+        environment |= {f"HOSTMONITOR_{name.upper()}": value for name, value in settings.items()}
         process = subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "main.py", "serve"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
         )

@@ -27,14 +27,14 @@ class Stores:
 
     def path(self, store: str) -> str:
         if store in ("embedded", "elasticsearch"):
-            return f"/{_INSTANCES[store]}/{self.name}/query"
-        return f"/{_INSTANCES[store]}/{self.name}/content/query"
+            return f"/{INSTANCES[store]}/{self.name}/query"
+        return f"/{INSTANCES[store]}/{self.name}/content/query"
 
     def time_field(self, store: str) -> str:
         return "@timestamp" if store in ("embedded", "elasticsearch") else "time"
 
 
-_INSTANCES = {"embedded": "es", "elasticsearch": "es-real", "embedded-series": "influx", "influx": "influx-real"}
+INSTANCES = {"embedded": "es", "elasticsearch": "es-real", "embedded-series": "influx", "influx": "influx-real"}
 
 
 @asynccontextmanager
@@ -49,14 +49,14 @@ async def stores(folder: Path, es_url: str, influx_url: str, rows: int, **settin
         made = Stores(client, name)
         try:
             for store in STORES:
-                await _load(client, _INSTANCES[store], name, rows)
+                await load(client, INSTANCES[store], name, rows)
             yield made
         finally:
             for store in STORES:
-                await _drop(client, _INSTANCES[store], name)
+                await drop(client, INSTANCES[store], name)
 
 
-async def _load(client: Client, instance: str, name: str, rows: int) -> None:
+async def load(client: Client, instance: str, name: str, rows: int) -> None:
     if instance.startswith("es"):
         await client.ok("POST", f"/{instance}/index", json={"index": name, "mappings": _MAPPINGS, "settings": _ONE})
         for body in _parts(rows, _document):
@@ -69,7 +69,7 @@ async def _load(client: Client, instance: str, name: str, rows: int) -> None:
         await client.ok("POST", f"/{instance}/{name}/content/points", **sent)
 
 
-async def _drop(client: Client, instance: str, name: str) -> None:
+async def drop(client: Client, instance: str, name: str) -> None:
     await client.send("DELETE", f"/{instance}/{name}")
 
 
