@@ -15,6 +15,7 @@ from query.influx.backend import InfluxBackend
 from query.influx.decode import rows_of, series
 from query.influx.line_protocol import NO_TYPES, Encoder
 from query.influx.quote import database_name, identifier, measurement_name
+from query.influx.table import Measurement
 from query.influx.text_lines import check
 from query.influx.writing import LineWriter
 
@@ -160,4 +161,5 @@ class InfluxStore(InfluxBackend):
 def _types(table: Table | None) -> Mapping[str, str]:
     if table is None:
         return NO_TYPES
-    return {name: str(member.native) for name, member in table.fields.items() if member.role == "field"}
+    assert isinstance(table.native, Measurement)
+    return table.native.written

@@ -27,12 +27,14 @@ _NUMBERS = frozenset({"integer", "float", "unsigned"})
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """`presence` selects every field under each of its types: with all of it in a SELECT no point is lost.
-    `uniform` names the fields of one type everywhere: those that conditions and aggregates may use."""
+    `uniform` names the fields of one type everywhere: those that conditions and aggregates may use. `written` has the type
+    that a field's numbers are written as, also of a field that a tag hides."""
 
     db: str
     name: str
     presence: tuple[str, ...]
     uniform: frozenset[str]
+    written: Mapping[str, str]
 
 
 def typed(name: str, native: str) -> str:
@@ -58,13 +60,14 @@ def table_of(source: SourceRef, tags: Iterable[str], fields: Iterable[tuple[str,
     members.update((name, Field(name, STRING, "tag")) for name in tag_names)
     conflicts: dict[str, tuple[str, ...]] = {}
     presence: list[str] = []
+    written: dict[str, str] = {}
     for name in sorted(name for name in types if quotable(name)):
         kind, natives = _common(types[name])
         presence += (typed(name, native) for native in natives)
         if kind is None:
             conflicts[name] = tuple(sorted({_TYPES[native].name.value for native in natives}))
         else:
-            native = natives[0]
+            native = written[name] = natives[0]
             members.setdefault(name, Field(name, kind, "field", native=native))
     db, measurement = source.target
     uniform = frozenset(name for name, found in types.items() if len(found) == 1)
@@ -75,7 +78,7 @@ def table_of(source: SourceRef, tags: Iterable[str], fields: Iterable[tuple[str,
         time_field=TIME,
         conflicts=conflicts,
         ambiguous=frozenset(tag_names) & frozenset(types),
-        native=Measurement(db, measurement, tuple(presence), uniform),
+        native=Measurement(db, measurement, tuple(presence), uniform, written),
     )
 
 
