@@ -247,6 +247,9 @@ def _faults(point: Point) -> Sequence[tuple[str, str, str]]:
             why = "no tag and no field can be called time" if name == TIME else fault_of(name)
             if why is not None:
                 found.append(("NAME_INVALID", f"/{where}/{_escaped(name)}", f"The name cannot stand there: {why}."))
+    for name, tag in point.tags.items():
+        if "\n" in tag:
+            found.append(("VALUE_INVALID", f"/tags/{_escaped(name)}", "A tag's value cannot hold a line break."))
     if point.tags and too_long(point.tags.items()):
         message = f"The tags are longer than {SERIES_BYTES} bytes in all."
         found.append(("VALUE_INVALID", "/tags", message))
