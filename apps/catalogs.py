@@ -17,11 +17,11 @@ from query.question import Question, sources
 async def fetch_catalog(question: Question, factory: QueryFactory, context: RequestContext) -> Catalog:
     """The tables that the question names, all asked for at once; the first failure ends the others."""
     found = sources(question)
-    backends = [factory.backend(source.instance) for source in found]
     if len(found) == 1:
-        return {found[0]: await backends[0].table(found[0], context)}
-    pairs = zip(backends, found, strict=True)
-    tasks = [asyncio.ensure_future(backend.table(source, context)) for backend, source in pairs]
+        return {found[0]: await factory.table(found[0], context)}
+    for source in found:
+        factory.backend(source.instance)
+    tasks = [asyncio.ensure_future(factory.table(source, context)) for source in found]
     try:
         return dict(zip(found, await asyncio.gather(*tasks), strict=True))
     finally:

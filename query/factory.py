@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
-from libs.errors import ConfigError, NotFoundError
+from libs.context import RequestContext
+from libs.errors import ConfigError, DeadlineError, NotFoundError, StoreError
 from query.backend import Backend, InstanceConfig, Query
+from query.catalog import SourceRef, Table
 from query.plan import Plan, Scan, scans
+
+_MOST_KNOWN = 1_000
 
 
 def open_backend(folder: str, config: InstanceConfig) -> Backend:
@@ -30,6 +34,7 @@ class QueryFactory:
     def __init__(self, instances: Iterable[Backend], own: Iterable[Backend] = ()) -> None:
         self.instances: Mapping[str, Backend] = {backend.name: backend for backend in instances}
         self.backends: Mapping[str, Backend] = {**self.instances, **{backend.name: backend for backend in own}}
+        self._known: dict[SourceRef, Table] = {}
 
     def backend(self, name: str) -> Backend:
         """Raises NotFoundError (SOURCE_UNKNOWN)."""
@@ -40,6 +45,24 @@ class QueryFactory:
             raise NotFoundError(
                 f"There is no instance {name!r}.", code="SOURCE_UNKNOWN", hint=f"one of: {known}"
             ) from None
+
+    async def table(self, source: SourceRef, context: RequestContext) -> Table:
+        """The source's table. Where the request takes partial answers and the store is down, the one that was last seen:
+        its columns keep their types, while the pull tells that the store is down. Raises what the backend raises."""
+        try:
+            table = await self.backend(source.instance).table(source, context)
+        except DeadlineError:
+            raise
+        except StoreError:
+            if context.partial_allowed and source in self._known:
+                return self._known[source]
+            raise
+        if self._known.get(source) is not table:
+            self._known.pop(source, None)
+            self._known[source] = table
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return table
 
     def compile(self, plan: Plan) -> dict[Scan, Query]:
         """One query a scan. Pure."""
