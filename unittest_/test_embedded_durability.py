@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -45,6 +45,17 @@ async def documents(folder: Path) -> AsyncIterator[EmbeddedDocuments]:
         await backend.close()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def failing(script: str) -> str:
+    """What a Python that fails says."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    return done.stderr
+
+
 async def ids(backend: EmbeddedDocuments, index: str) -> list[str]:
     source = SourceRef("es", (index,))
     table = await backend.table(source, context())
@@ -53,7 +64,7 @@ async def ids(backend: EmbeddedDocuments, index: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, set[str], set[str]]]:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str], set[str]]:
     """A data directory whose writer was killed many times, what was sent to it and what it acknowledged."""
     folder = tmp_path_factory.mktemp("killed")
     rng = random.Random(13)
@@ -71,7 +82,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, set
                 word, _, name = line.strip().partition(" ")
                 if line.endswith("\n"):
                     (sent if word == "sent" else acknowledged).add(name)
-    yield folder, sent, acknowledged
+    return folder, sent, acknowledged
 
 
 async def test_kill(killed: tuple[Path, set[str], set[str]]) -> None:
@@ -110,7 +121,7 @@ async def test_crash(crashed: Path, tmp_path: Path) -> None:
     async with documents(folder) as backend:
         assert await ids(backend, "a") == [f"d{number}" for number in range(60)]
         assert backend.store.quarantined is None
-    assert sorted(path.name for path in folder.iterdir()) == [FILE, f"{FILE}.commits"]
+    assert sorted(contents(folder)) == [FILE, f"{FILE}.commits"]
 
 
 async def test_torn_log(crashed: Path, tmp_path: Path) -> None:
@@ -155,7 +166,7 @@ async def test_damaged_file(offset: int, crashed: Path, tmp_path: Path) -> None:
     whole = bytearray((folder / FILE).read_bytes())
     whole[offset : offset + 16] = b"\xff" * 16
     (folder / FILE).write_bytes(bytes(whole))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     async with documents(folder) as backend:
         for work in (
             backend.ping(context()),
@@ -166,7 +177,44 @@ async def test_damaged_file(offset: int, crashed: Path, tmp_path: Path) -> None:
         ):
             with pytest.raises(StoreError, match="cannot be opened"):
                 await work
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
+
+
+async def test_damaged_blocks(tmp_path: Path) -> None:
+    """Wherever the file is damaged: it opens, and what cannot be read is an error of the store, never a wrong answer."""
+    async with documents(tmp_path / "whole") as backend:
+        await backend.create_index("a", {}, {}, context())
+        source = [Document(b'{"n":%d,"s":"%b"}' % (n, str(n * 7919).encode() * 9), f"d{n}") for n in range(20_000)]
+        await backend.bulk("a", source, False, context())
+    size = (tmp_path / "whole" / FILE).stat().st_size
+    rng = random.Random(17)
+    outcomes: Counter[str] = Counter()
+    for offset in [rng.randrange(12_288, size) for _ in range(24)]:
+        folder = Path(shutil.copytree(tmp_path / "whole", tmp_path / str(offset)))
+        with (folder / FILE).open("r+b") as file:
+            file.seek(offset)
+            file.write(b"\xa5" * 64)
+        async with documents(folder) as backend:
+            try:
+                found = await backend.search(
+                    "a", {"query": {"range": {"n": {"gte": 100}}}, "size": 0, "track_total_hits": True}, context()
+                )
+                assert found["hits"]["total"]["value"] == 19_900
+                outcomes["whole"] += 1
+            except StoreError:
+                outcomes["told"] += 1
+        shutil.rmtree(folder)
+    assert outcomes["told"]
+
+
+async def test_lost_log(crashed: Path, tmp_path: Path) -> None:
+    """A log that is gone is told, too."""
+    folder = Path(shutil.copytree(crashed, tmp_path / "c"))
+    (folder / f"{FILE}.wal").unlink()
+    async with documents(folder) as backend:
+        assert (await backend.ping(context()))["quarantined"] == "nothing"
+    async with documents(folder) as backend:
+        assert "quarantined" not in await backend.ping(context())
 
 
 async def test_one_process(tmp_path: Path) -> None:
@@ -176,10 +224,9 @@ async def test_one_process(tmp_path: Path) -> None:
             "from query.embedded import open_backend\nfrom query.backend import InstanceConfig\n"
             f"open_backend(InstanceConfig('es', 'documents', None, {str(tmp_path)!r}))"
         )
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert done.returncode != 0
-        assert "ConfigError" in done.stderr
-        assert f"{FILE} is in use by another process" in done.stderr
+        said = failing(script)
+        assert "ConfigError" in said
+        assert f"{FILE} is in use by another process" in said
 
 
 def test_data_directory_that_is_none(tmp_path: Path) -> None:

@@ -61,10 +61,27 @@ def log_of(path: Path) -> Path:
 
 
 def keep_log(path: Path) -> Path | None:
-    """A copy of the log that opening will replay; None when the file was closed properly."""
+    """A copy of the log that opening will replay; None when the file was closed properly, or there is no room for one."""
     log = log_of(path)
     if not log.exists():
         return None
-    copy = log.with_name(f"{log.name}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{os.getpid()}")
-    shutil.copyfile(log, copy)
+    copy = _aside(log)
+    try:
+        shutil.copyfile(log, copy)
+    except OSError:
+        copy.unlink(missing_ok=True)
+        return None
     return copy
+
+
+def set_aside(path: Path, copy: Path | None) -> Path:
+    """Takes the log away from the file; answers where it is kept."""
+    log = log_of(path)
+    if copy is None:
+        return log.rename(_aside(log))
+    log.unlink()
+    return copy
+
+
+def _aside(log: Path) -> Path:
+    return log.with_name(f"{log.name}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{os.getpid()}")

@@ -64,4 +64,9 @@ def _why(path: Path, error: duckdb.Error) -> HostMonitorError:
         return _unusable(path, text)
     if "replaying WAL" in text or "Corrupt WAL" in text:
         return DamagedLog(f"The log of {path.name} is damaged: {text}")
-    return StoreError(f"{path.name} cannot be opened: {text}")
+    return damaged(path, error)
+
+
+def damaged(path: Path, error: duckdb.Error) -> StoreError:
+    """What every operation on a file that cannot be read raises."""
+    return StoreError(f"{path.name} cannot be opened: {str(error).splitlines()[0]}")

@@ -18,9 +18,9 @@ import duckdb
 from libs.errors import ConfigError, HostMonitorError, StoreError
 from query.backend import InstanceConfig
 from query.embedded import catalogue
-from query.embedded.commit_mark import CommitMark, keep_log, log_of
+from query.embedded.commit_mark import CommitMark, keep_log, set_aside
 from query.embedded.documents_state import DocumentsState
-from query.embedded.file import FILE, DamagedLog, open_file
+from query.embedded.file import FILE, DamagedLog, damaged, open_file
 from query.embedded.readers import Readers
 from query.embedded.series_state import SeriesState
 from query.embedded.writer import Writer
@@ -55,9 +55,9 @@ class Store:
         self._root: Cursor | None = None
         try:
             self._start()
-        except StoreError as error:
-            self.failure = error
-            _log.error("embedded store unusable: %s", error.message)
+        except (StoreError, duckdb.Error) as error:
+            self.failure = error if isinstance(error, StoreError) else damaged(path, error)
+            _log.error("embedded store unusable: %s", self.failure.message)
         self.readers = Readers(self._cursor, self.translate, threads)
         self.writer = Writer(self)
         self.writer.start()
@@ -123,7 +123,7 @@ class Store:
         try:
             self._root = open_file(self.path, self._memory_mb)
         except DamagedLog:
-            log_of(self.path).unlink()
+            copy = set_aside(self.path, copy)
             self._root = open_file(self.path, self._memory_mb)
         except (StoreError, ConfigError):
             if copy is not None:
@@ -131,11 +131,9 @@ class Store:
             raise
         cursor = self._cursor()
         held, known = catalogue.commits(cursor), self._mark.known()
-        if copy is not None and held < known:
-            self.quarantined = copy.name
-            _log.error(
-                "the log of the embedded store was damaged: %d commits are lost, it is kept as %s", known - held, copy
-            )
+        if held < known:
+            self.quarantined = copy.name if copy is not None else "nothing"
+            _log.error("the embedded store has lost %d commits; kept of its log: %s", known - held, self.quarantined)
         elif copy is not None:
             copy.unlink()
         self._mark.begin(held)
