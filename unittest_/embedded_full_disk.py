@@ -26,6 +26,11 @@ def limit(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+def largest(folder: str) -> int:
+    """The size in bytes of the largest file."""
+    return max(path.stat().st_size for path in Path(folder).iterdir() if path.is_file())
+
+
 async def count(backend: EmbeddedDocuments) -> int:
     answer = await backend.search("a", {"size": 0, "track_total_hits": True}, RequestContext())
     return int(answer["hits"]["total"]["value"])
@@ -42,19 +47,17 @@ async def main(folder: str) -> None:
     await backend.create_index("a", {}, {}, RequestContext())
     acknowledged = 0
     for cycle in range(CYCLES):
-        used = max(path.stat().st_size for path in Path(folder).iterdir() if path.is_file())
-        limit(used + 300_000)
-        refused = False
+        limit(largest(folder) + 300_000)
+        refused: StoreError | None = None
         for number in range(100):
             try:
                 await backend.bulk("a", batch(cycle, number), False, RequestContext())
             except StoreError as error:
-                assert error.code.name == "STORE_FULL", (error.code.name, error.message)
-                assert error.status == 507
-                refused = True
+                refused = error
                 break
             acknowledged += 500
-        assert refused, "the limit was never met"
+        assert refused is not None, "the limit was never met"
+        assert (refused.code.name, refused.status) == ("STORE_FULL", 507), refused.message
         assert await count(backend) >= acknowledged
         limit(resource.RLIM_INFINITY)
         await backend.bulk("a", batch(cycle, 1000), False, RequestContext())
