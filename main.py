@@ -17,6 +17,7 @@ import structlog
 import typer
 from sanic import Sanic
 
+from apps.cursors import Cursors
 from apps.demo import load_demo
 from apps.health import Source, add_health
 from apps.mix.lookups import Lookups
@@ -31,6 +32,7 @@ from libs.errors import ConfigError, HostMonitorError
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
+from libs.signing import Signer
 from libs.state import State
 from middlewares import access, errors
 from middlewares.connection import StrictProtocol
@@ -98,7 +100,8 @@ def open_services(settings: Settings, own: Sequence[Backend] = ()) -> Services:
         limits.stream_rows,
         limits.stream_seconds,
     )
-    return Services(QueryFactory(backends, own), engine, costs, settings.slow_query_seconds)
+    cursors = Cursors(Signer(settings.data_dir / "cursor.key"), limits.cursor_seconds)
+    return Services(QueryFactory(backends, own), engine, costs, settings.slow_query_seconds, cursors)
 
 
 def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:
@@ -129,6 +132,8 @@ def _open_and_close(app: Sanic[Any, Any], services: Services, state: State) -> N
 
     @app.after_server_stop
     async def close(app: Sanic[Any, Any]) -> None:
+        if services.cursors is not None:
+            await services.cursors.close()
         await services.factory.close()
         await state.close()
         services.engine.close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
 from libs.context import Limits, RequestContext, request_id_var, traceparent_var
@@ -23,7 +23,13 @@ from query.factory import QueryFactory
 from query.optimizer import optimize
 from query.plan import Ask, Plan, Scan
 from query.question import Question, sources
-from query.whole import flows, whole
+from query.whole import flows, unlimited, whole
+
+if TYPE_CHECKING:
+    from apps.cursors import Cursors
+
+# One page; all rows, in the store's own order unless told (a stream); all rows in the page's order (a cursor's walk).
+Extent = Literal["page", "stream", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Services:
     engine: Engine
     limits: Limits
     slow_query_seconds: float = 1.0
+    cursors: Cursors | None = None
 
     def new_context(self) -> RequestContext:
         """What goes with the request that is being answered; its deadline starts now."""
@@ -55,19 +62,19 @@ class Prepared:
     operator: Operator
 
 
-async def prepare(question: Question, services: Services, context: RequestContext, streamed: bool = False) -> Prepared:
-    """Stages 4 to 7: pure but for the catalogue, which is fetched before them. `streamed`: of the whole result."""
+async def prepare(question: Question, services: Services, context: RequestContext, extent: Extent = "page") -> Prepared:
+    """Stages 4 to 7: pure but for the catalogue, which is fetched before them. `extent`: how much of the result."""
     apply_options(question, context)
     with stage(context, "catalog"):
         catalog = await fetch_catalog(question, services.factory, context)
     with stage(context, "bind"):
         ask = bind(question, catalog, context.now_ns, context.limits, row_filters(context.principal))
-        if streamed:
-            ask = whole(ask, question)
+        if extent != "page":
+            ask = whole(ask, question) if extent == "stream" else unlimited(ask, question)
     with stage(context, "optimize"):
         capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
         plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
-        if streamed and flows(plan):
+        if extent != "page" and flows(plan):
             context.limits = replace(context.limits, rows_fetched=context.limits.stream_rows)
         check_cost(plan, context.limits)
     with stage(context, "compile"):

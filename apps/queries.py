@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
@@ -11,7 +12,7 @@ import structlog
 from pydantic import Field
 from sanic import HTTPResponse, Request
 
-from apps import streams
+from apps import following, streams
 from apps.pipeline import Services, explained, prepare, run, stage
 from libs.context import RequestContext
 from libs.rest import QueryModel
@@ -47,6 +48,9 @@ async def answer(
 
     `instance` and `target` are the path's; None where the body names the source.
     """
+    followed = following.cursor_of(request.body)
+    if followed is not None:
+        return await following.answer_body(request, services, instance, target, followed, query.shape)
     started = time.perf_counter()
     context = services.new_context()
     question = _parse(request, instance, target, context)
@@ -62,6 +66,8 @@ async def answer_question(
 ) -> HTTPResponse:
     """One page of what any parser has read; `started` is when, by time.perf_counter."""
     page, prepared = await run(question, services, context)
+    if page.has_more and services.cursors is not None:
+        page = replace(page, cursor=services.cursors.remember(page, question, context))
     with stage(context, "format"):
         response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
     response.headers["server-timing"] = server_timing(context)

@@ -46,7 +46,7 @@ def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answ
         namespace.query(ShapeQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
         *(namespace.returns(200, str, content_types=(media_type,), example=shown) for media_type, shown in _STREAMS),
-        *(namespace.fails(code) for code in (unknown, *FAILURES)),
+        *(namespace.fails(code) for code in (unknown, "CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)),
     )
 
 

@@ -78,7 +78,7 @@ async def _first(
     question: Question, services: Services, context: RequestContext
 ) -> tuple[Prepared, AsyncGenerator[Batch]]:
     started = time.monotonic()
-    prepared = await prepare(question, services, context, streamed=True)
+    prepared = await prepare(question, services, context, "stream")
     limits = context.limits
     until = context.deadline if question.options.timeout is not None else started + limits.stream_seconds
     stream = prepared.operator.execute(context)

@@ -34,6 +34,7 @@ class LimitsSettings(BaseModel):
     stream_seconds: float = Field(
         default=3600, gt=0, le=86_400, description="How long a stream may take; each page has `timeout_seconds`."
     )
+    cursor_seconds: float = Field(default=120, gt=0, le=3600, description="How long a cursor waits to be followed.")
     groups: int = Field(default=100_000, ge=1, description="Groups that one query makes.")
     memory_mb: int = Field(default=256, ge=32, description="Memory of the local engine (DuckDB), in MiB.")
     body_bytes: int = Field(default=2 * MEBIBYTE, ge=1024, description="A request's body.")

@@ -71,6 +71,7 @@ class RequestContext:
     """Made once a request by the HTTP side, handed down the whole walk.
 
     `deadline` is in seconds of `time.monotonic()`; `now_ns` the one instant that `now` means, in nanoseconds since 1970.
+    `idle_seconds` is how long the answer may lie between two of its batches, so that a store keeps what it holds for it.
     `notes` say how the answer was come by where that was decided while it ran (for logs and explain, not for callers).
     """
 
@@ -82,6 +83,7 @@ class RequestContext:
     now_ns: int = field(default_factory=time.time_ns)
     partial_allowed: bool = False
     exact: bool = False
+    idle_seconds: float = 0.0
     warnings: list[Notice] = field(default_factory=list)
     sources: list[SourceReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -28,6 +28,7 @@ class Page:
     schema: Schema
     batches: Sequence[Batch]
     has_more: bool
+    cursor: str | None = None
 
 
 def page_response(page: Page, context: RequestContext, took_ms: float, shape: Shape) -> HTTPResponse:
@@ -36,7 +37,7 @@ def page_response(page: Page, context: RequestContext, took_ms: float, shape: Sh
         "result": True,
         "columns": [column_json(column) for column in page.schema],
         "data": rows_json(page, context, shape),
-        "page": {"cursor": None, "has_more": page.has_more, "total": None},
+        "page": {"cursor": page.cursor, "has_more": page.has_more, "total": None},
         "meta": meta_json(context, took_ms),
     }
     headers = {"cache-control": "no-store"}

@@ -99,7 +99,7 @@ def _clauses() -> dict[str, Schema]:
             [name("ascending"), reference("QueryOrder")], MOST_KEYS, "missing values sort last both ways"
         ),
         "limit": {"type": "integer", "minimum": LEAST_LIMIT, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT},
-        "cursor": {"type": "null", "description": "for a later release"},
+        "cursor": {"type": ["string", "null"], "description": "a page's, for the next one; needs no other clause"},
         "options": reference("QueryOptions"),
     }
 

@@ -71,7 +71,8 @@ def check_cost(plan: Plan, limits: Limits) -> None:
             )
     if isinstance(plan, Scan):
         rows = _rows(plan)
-        if plan.where is None and rows is not None and rows > limits.rows_fetched:
+        known = plan.table is not None and plan.table.rows is not None  # a limit tells nothing of what there is
+        if known and plan.where is None and rows is not None and rows > limits.rows_fetched:
             raise CostError(
                 f"All {rows} rows of {plan.source.instance!r} would be fetched; the limit is {limits.rows_fetched}.",
                 hint="narrow it by a time range or a filter; /explain shows why the store cannot do it by itself",

@@ -7,6 +7,8 @@ from dataclasses import replace
 from query.plan import Ask, Attempt, Filter, Limit, Plan, Project, Scan, Sort
 from query.question import Question
 
+_BEYOND = 2**31 - 1
+
 
 def whole(ask: Ask, question: Question) -> Ask:
     """Every row: no limit unless the body gives one, and rows of one source in the store's own order unless it asks for
@@ -15,6 +17,23 @@ def whole(ask: Ask, question: Question) -> Ask:
     rows = not (question.grouped or question.joins or question.union)
     unordered = rows and not question.order_by
     return replace(ask, plan=_bare(ask.plan, question.limit, unordered))
+
+
+def unlimited(ask: Ask, question: Question) -> Ask:
+    """Every row in the page's own order, for the pages behind the first. A limit beyond any result lets a store that
+    orders only up to one do it."""
+    rows = not (question.grouped or question.joins or question.union)
+    return replace(ask, plan=_lifted(ask.plan, rows))
+
+
+def _lifted(plan: Plan, rows: bool) -> Plan:
+    match plan:
+        case Project(child, outputs):
+            return Project(_lifted(child, rows), outputs)
+        case Limit(child, _):
+            return Limit(child, _BEYOND) if rows else child
+        case _:
+            return plan
 
 
 def _bare(plan: Plan, limit: int | None, unordered: bool) -> Plan:

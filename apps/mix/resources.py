@@ -8,11 +8,11 @@ from typing import Any
 
 from sanic import HTTPResponse, Request
 
-from apps import queries
+from apps import following, queries
 from apps.es.query import ANSWER, EXAMPLE
 from apps.pipeline import Services
 from apps.queries import ShapeQuery
-from apps.query_docs import answers, explains, validates
+from apps.query_docs import FAILURES, QUERY_ANSWER, answers, explains, validates
 from libs.context import RequestContext
 from libs.errors import NotFoundError, StoreError
 from libs.rest import Namespace, Resource
@@ -91,6 +91,21 @@ class Validate(MixResource):
     @validates(namespace, "SOURCE_UNKNOWN", MIX_EXAMPLE)
     async def post(self, request: Request) -> Any:
         return await queries.validate(request, self.services, None, None)
+
+
+@namespace.route("/cursor/<cursor>")
+@namespace.param("cursor", "`page.cursor` of a page", example="AAECAwQFBgc")
+class Cursor(MixResource):
+    @namespace.doc(
+        "The next page of a query",
+        operation_id="followCursor",
+        description="Every row exactly once, in the order of the first page. The answer holds the next cursor.",
+    )
+    @namespace.query(following.CursorQuery)
+    @namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=ANSWER)
+    @namespace.fails("CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)
+    async def get(self, request: Request, cursor: str, query: following.CursorQuery) -> HTTPResponse:
+        return await following.answer(self.services, cursor, query.limit, query.shape)
 
 
 async def _from_each(

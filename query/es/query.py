@@ -18,7 +18,18 @@ from query.backend import Json, NotProven
 from query.es.catalog import OPEN
 from query.es.predicates import Clause
 from query.es.rows import ListSeen, NeedsFields, RowDecoder, Unreadable
-from query.es.search import SEARCH, Asked, EsSource, check_ignored, close_point, ignored, open_point, search, too_many
+from query.es.search import (
+    SEARCH,
+    Asked,
+    EsSource,
+    check_ignored,
+    close_point,
+    ignored,
+    kept_alive,
+    open_point,
+    search,
+    too_many,
+)
 
 MOST_A_PAGE = 10_000
 _FIRST_PAGE = 1000
@@ -161,7 +172,7 @@ class RowsQuery:
         self, point: dict[str, str], by_fields: frozenset[str], size: int, after: Any, context: RequestContext
     ) -> tuple[Any, int]:
         body = self._page_body(by_fields, size)
-        body["pit"] = {"id": point["id"], "keep_alive": self.source.keep_alive}
+        body["pit"] = {"id": point["id"], "keep_alive": kept_alive(self.source, context)}
         if after is None:
             body["track_total_hits"] = min(context.limits.rows_fetched + 1, 2**31 - 1)
         else:

@@ -71,10 +71,15 @@ async def search(source: EsSource, asked: Asked, path: str, body: bytes, context
 
 async def open_point(source: EsSource, asked: Asked, context: RequestContext) -> dict[str, str]:
     """A point in time, under `id`; later answers may give it another."""
-    path = f"{asked.path}/_pit?keep_alive={source.keep_alive}&{OPEN}"
+    path = f"{asked.path}/_pit?keep_alive={kept_alive(source, context)}&{OPEN}"
     opened = await source.client.read_json("POST", path, context)
     with source.client.reading():
         return {"id": opened["id"]}
+
+
+def kept_alive(source: EsSource, context: RequestContext) -> str:
+    """How long the store keeps a point in time that nobody reads."""
+    return source.keep_alive if not context.idle_seconds else f"{int(context.idle_seconds) + 10}s"
 
 
 async def close_point(source: EsSource, point: Mapping[str, str], context: RequestContext) -> None:
