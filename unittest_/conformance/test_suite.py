@@ -28,7 +28,7 @@ def _parameters() -> Iterator[Any]:
                 yield pytest.param(store, case, marks=marks, id=f"{store}: {case.name}")
 
 
-@pytest.mark.parametrize(("identity", "case"), _parameters())
+@pytest.mark.parametrize(("identity", "case"), list(_parameters()))
 async def test_case(identity: StoreId, case: Case, open_store: OpenStore) -> None:
     data = data_sets()[case.data]
     body = bound(case.body, data.time_field(identity.kind))

@@ -23,7 +23,7 @@ from middlewares.format import page_response
 from operator_.build import build
 from operator_.engine import Engine
 from parser.json_body import parse_body
-from query.backend import Backend, NotProven, Pushdown, Query, UnsupportedPart, Verdict
+from query.backend import Backend, NotProven, Ordering, Pushdown, Query, UnsupportedPart, Verdict
 from query.bind import bind
 from query.catalog import SourceRef, Table
 from query.expr import Compare, Predicate, conjuncts, leaves
@@ -69,11 +69,17 @@ class Witness:
         part = self._part(ask.plan, ordered="order_by" in body)
         return None if part is None else part.verdict
 
-    def leaf_faults(self, leaf: Compare) -> list[str]:
-        """What is untrue about a leaf that no body can hold: the language refuses it, so only what compile says counts."""
+    def made_faults(self, made: Compare | Ordering) -> list[str]:
+        """What is untrue about a part that no body asks for: a leaf that the language refuses, an order of all rows, a limit
+        of any rows. So only what compile says counts."""
         scan = Scan(self.table.source, self.table.visible(), table=self.table)
-        verdict = self.backend.capabilities.pushdown(leaf, scan)
-        return self._compiled(Part(verdict, scan, replace(scan, where=leaf), ()), None)
+        verdict = self.backend.capabilities.pushdown(made, scan)
+        match made:
+            case Compare():
+                held = replace(scan, where=made)
+            case Ordering(order, limit):
+                held = replace(scan, order=order, limit=limit)
+        return self._compiled(Part(verdict, scan, held, ()), None)
 
     def _question(self, body: Body) -> Any:
         return parse_body(json.dumps(body).encode(), INSTANCE, self.table.source.target)

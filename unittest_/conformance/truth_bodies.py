@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from libs.result import Type, TypeName
+from query.backend import Ordering
 from query.expr import Compare, Op
+from query.plan import Order
 from query.vocabulary import AGGREGATES
 from unittest_.conformance.case import Body, agg, count, either, every, leaf, negated
 from unittest_.reference.filters import OPERATORS, operators_of
@@ -144,3 +146,11 @@ def orders(table: Table) -> Iterator[Named]:
             if field != table.time_field:
                 yield f"{field} {way}, time", {"order_by": [first, table.time_field], "limit": 7}
                 yield f"groups by {field} {way}", {**_PLAIN, "group_by": [field], "order_by": [first], "limit": 3}
+
+
+def unbounded(table: Table) -> Iterator[Ordering]:
+    """An order of all rows by each field, both ways, and a limit of any rows."""
+    yield Ordering((), 5)
+    for field, spec in table.fields.items():
+        if spec.type != "json" and spec.role != "text":
+            yield from (Ordering((Order(field, descending),), None) for descending in (False, True))
