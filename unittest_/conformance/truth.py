@@ -74,11 +74,9 @@ class Witness:
         of any rows. So only what compile says counts."""
         scan = Scan(self.table.source, self.table.visible(), table=self.table)
         verdict = self.backend.capabilities.pushdown(made, scan)
-        match made:
-            case Compare():
-                held = replace(scan, where=made)
-            case Ordering(order, limit):
-                held = replace(scan, order=order, limit=limit)
+        held = replace(scan, where=made) if isinstance(made, Compare) else scan
+        if isinstance(made, Ordering):
+            held = replace(scan, order=made.order, limit=made.limit)
         return self._compiled(Part(verdict, scan, held, ()), None)
 
     def _question(self, body: Body) -> Any:
