@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -21,6 +22,8 @@ from apps.cursors import Cursors
 from apps.demo import load_demo
 from apps.health import Source, add_health
 from apps.mix.lookups import Lookups
+from apps.mix.saved import describe
+from apps.mix.saved_queries import SavedQueries
 from apps.pipeline import Services
 from apps.routes import add_routes
 from config.instances import InstanceSettings
@@ -72,10 +75,11 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     services = open_services(settings, [LookupBackend(lookups)])
     sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
-    add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), settings.limits.ingest_bytes)
+    saved = SavedQueries(state, settings.limits.saved_queries)
+    add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), saved, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
     api.mount(app)
-    serve_page(app, api)
+    serve_page(app, api, partial(describe, saved))
     app.ctx.api = api
     app.ctx.services = services
     app.ctx.state = state

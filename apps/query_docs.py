@@ -45,8 +45,15 @@ def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answ
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.query(ShapeQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
-        *(namespace.returns(200, str, content_types=(media_type,), example=shown) for media_type, shown in _STREAMS),
+        streams(namespace),
         *(namespace.fails(code) for code in (unknown, "CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)),
+    )
+
+
+def streams(namespace: Namespace) -> Decorator:
+    """Declares the forms that stream the whole result."""
+    return stack(
+        *(namespace.returns(200, str, content_types=(media_type,), example=shown) for media_type, shown in _STREAMS)
     )
 
 

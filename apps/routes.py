@@ -12,6 +12,9 @@ from apps.instance import DocumentInstance, SeriesInstance
 from apps.mix.lookups import Lookups
 from apps.mix.lookups import namespace as lookup_tables
 from apps.mix.resources import namespace as mix
+from apps.mix.saved import Saved
+from apps.mix.saved import namespace as saved_queries
+from apps.mix.saved_queries import SavedQueries
 from apps.pipeline import Services
 from libs.rest import Api
 from query.backend import Backend, DocumentStore, SeriesStore
@@ -20,12 +23,13 @@ from query.backend import Backend, DocumentStore, SeriesStore
 _DECLARED = (apps.es.query, apps.influx.query)
 
 
-def add_routes(api: Api, services: Services, lookups: Lookups, ingest_bytes: int) -> None:
+def add_routes(api: Api, services: Services, lookups: Lookups, saved: SavedQueries, ingest_bytes: int) -> None:
     """Puts the routes of every open instance, and those over all of them, on the api."""
     for backend in services.factory.instances.values():
         add_instance(api, backend, services, ingest_bytes)
     api.add(mix, args=(services,))
     api.add(lookup_tables, args=(lookups,))
+    api.add(saved_queries, args=(Saved(services, saved),))
 
 
 def add_instance(api: Api, backend: Backend, services: Services, ingest_bytes: int) -> None:

@@ -45,6 +45,7 @@ class LimitsSettings(BaseModel):
     lookup_rows: int = Field(
         default=100_000, ge=1, description="Rows of one lookup table; its body is within `body_bytes`."
     )
+    saved_queries: int = Field(default=1_000, ge=0, description="Saved queries that are kept.")
     threads: int = Field(default=2, ge=1, le=64, description="Threads of the local engine's pool.")
     catalog_seconds: float = Field(default=5, ge=0, le=3600, description="How long a store's catalogue is cached.")
 

@@ -209,6 +209,7 @@ _ROWS = (
     ("DATABASE_UNKNOWN", 404, 40404, "There is no such database", "GET /influx/db lists them."),
     ("MEASUREMENT_UNKNOWN", 404, 40405, "There is no such measurement", "GET /influx/<db> lists them."),
     ("LOOKUP_UNKNOWN", 404, 40407, "There is no such lookup table", "GET /mix/lookup lists them."),
+    ("SAVED_UNKNOWN", 404, 40408, "There is no such saved query", "GET /mix/saved lists them."),
     ("REGION_UNKNOWN", 404, 40406, "No instance belongs to this region", "Set `region` on an instance."),
     ("METHOD_NOT_ALLOWED", 405, 40501, "The route does not take this method", "See the Allow header."),
     (

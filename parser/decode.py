@@ -12,6 +12,8 @@ from libs.issues import Issues, escape
 
 # Bodies above this are searched for repeated members only when they are right otherwise.
 _SMALL = 65_536
+# Four joins in one another, and filters of the depth that they may have.
+_MOST_DEPTH = 200
 _FLAT = "filters nest at most 16 deep"
 
 
@@ -47,6 +49,19 @@ def decode_exact(body: bytes) -> Any:
         raise RequestError(
             "The body holds a number too long to read.", code="JSON_INVALID", pointer="", hint="use fewer digits"
         ) from None
+
+
+def check_depth(value: Any) -> None:
+    """Raises RequestError (TOO_DEEP) for what no body is as deep as, before anything walks down a value by recursion."""
+    waiting = [(value, 1)]
+    while waiting:
+        here, depth = waiting.pop()
+        if depth > _MOST_DEPTH:
+            raise RequestError("The body is nested too deeply.", code="TOO_DEEP", pointer="", hint=_FLAT)
+        if type(here) is dict:
+            waiting += [(item, depth + 1) for item in here.values()]
+        elif type(here) is list:
+            waiting += [(item, depth + 1) for item in here]
 
 
 def surely_unique(body: bytes, members: int) -> bool:

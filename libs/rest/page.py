@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,14 @@ class _File:
     headers: dict[str, str]
 
 
-def serve(app: Sanic[Any, Any], api: Api) -> None:
+# Answers further paths of the document by those that it has: of things that come and go while the service runs.
+Describe = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+def serve(app: Sanic[Any, Any], api: Api, describe: Describe | None = None) -> None:
     """Serves the page, its files and `openapi.json` of a complete Api below its base path; `/` leads there."""
     policy = _policy(api.public_url)
-    content = document.to_bytes(document.build(api))
-    _serve_file(app, f"{api.base_path}/openapi.json", _file(content, "application/json", policy))
+    _serve_document(app, f"{api.base_path}/openapi.json", document.build(api), policy, describe)
     for name in _FILES:
         path = _FOLDER / name
         file = _file(path.read_bytes(), _MEDIA_TYPES[path.suffix], policy)
@@ -77,11 +81,33 @@ def _file(content: bytes, media_type: str, policy: str) -> _File:
 
 def _serve_file(app: Sanic[Any, Any], path: str, file: _File) -> None:
     async def get(request: Request) -> HTTPResponse:
-        if _is_known(request.headers.get("if-none-match", ""), file.headers["etag"]):
-            return HTTPResponse(status=304, headers=file.headers)
-        return HTTPResponse(file.content, 200, file.headers, file.media_type)
+        return _answer(request, file)
 
     _route(app, path, get)
+
+
+def _serve_document(
+    app: Sanic[Any, Any], path: str, built: dict[str, Any], policy: str, describe: Describe | None
+) -> None:
+    """The document; put together anew when the paths have changed that `describe` tells of."""
+    fixed = _file(document.to_bytes(built), "application/json", policy)
+    held: tuple[Mapping[str, Any], _File] = ({}, fixed)
+
+    async def get(request: Request) -> HTTPResponse:
+        nonlocal held
+        further = await describe(built["paths"]) if describe is not None else {}
+        if further != held[0]:
+            whole = built | {"paths": {**built["paths"], **further}}
+            held = (further, _file(document.to_bytes(whole), "application/json", policy) if further else fixed)
+        return _answer(request, held[1])
+
+    _route(app, path, get)
+
+
+def _answer(request: Request, file: _File) -> HTTPResponse:
+    if _is_known(request.headers.get("if-none-match", ""), file.headers["etag"]):
+        return HTTPResponse(status=304, headers=file.headers)
+    return HTTPResponse(file.content, 200, file.headers, file.media_type)
 
 
 def _is_known(if_none_match: str, etag: str) -> bool:
