@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
+from apps.plan_cache import PlanCache
 from libs.context import Limits, RequestContext, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
@@ -18,6 +19,7 @@ from operator_.build import build
 from operator_.engine import Engine
 from query.backend import CatalogStale, Query
 from query.bind import bind
+from query.catalog import Catalog
 from query.explain import check_cost, explain
 from query.factory import QueryFactory
 from query.optimizer import optimize
@@ -41,6 +43,7 @@ class Services:
     limits: Limits
     slow_query_seconds: float = 1.0
     cursors: Cursors | None = None
+    plans: PlanCache[Prepared] = field(default_factory=PlanCache)
 
     def new_context(self) -> RequestContext:
         """What goes with the request that is being answered; its deadline starts now."""
@@ -63,10 +66,21 @@ class Prepared:
 
 
 async def prepare(question: Question, services: Services, context: RequestContext, extent: Extent = "page") -> Prepared:
-    """Stages 4 to 7: pure but for the catalogue, which is fetched before them. `extent`: how much of the result."""
+    """Stages 4 to 7, behind the catalogue. `extent`: how much of the result."""
     apply_options(question, context)
     with stage(context, "catalog"):
         catalog = await fetch_catalog(question, services.factory, context)
+    if extent != "page":
+        return plan_of(question, catalog, services, context, extent)
+    return services.plans.planned(
+        question, catalog, context.principal, lambda: plan_of(question, catalog, services, context, extent)
+    )
+
+
+def plan_of(
+    question: Question, catalog: Catalog, services: Services, context: RequestContext, extent: Extent
+) -> Prepared:
+    """Pure: no I/O, no state of the request but its limits and its `now`."""
     with stage(context, "bind"):
         ask = bind(question, catalog, context.now_ns, context.limits, row_filters(context.principal))
         if extent != "page":
