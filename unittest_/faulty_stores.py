@@ -19,8 +19,9 @@ from unittest_.fault_proxy import FaultProxy, faulty
 from unittest_.live import Client, service
 from unittest_.test_error_shape import SENT_ID, Answer, faults
 
-DEADLINE = 4.0  # of the service, for what names none itself
-BODY = {"options": {"timeout": "1s"}, "limit": 1000}
+DEADLINE = 5.0  # of the service, for what names none itself
+PATIENT = {"limit": 1000}
+BODY = {"options": {"timeout": "2s"}, **PATIENT}
 GROUPS = {"group_by": ["host"], "select": [{"agg": "count", "as": "n"}], **BODY}
 ROWS = 300
 CONNECTIONS = 8
@@ -100,23 +101,23 @@ async def faulty_stores(es_url: str, influx_url: str, folder: Path) -> AsyncIter
         documents = [{"_id": f"d{at}", "host": host, "v": at} for at, host in enumerate(hosts)]
         points = [{"time": at, "tags": {"host": host}, "fields": {"v": float(at)}} for at, host in enumerate(hosts)]
         mappings = {"properties": {"host": {"type": "keyword"}, "v": {"type": "long"}}}
-        for source in ("es", "es-here"):
-            await client.ok("POST", f"/{source}/index", json={"index": name, "mappings": mappings})
-            await client.ok("POST", f"/{source}/{name}/docs?refresh=true", json=documents)
-        for source in ("influx", "influx-here"):
-            await client.ok("PUT", f"/{source}/{name}")
-            await client.ok("POST", f"/{source}/{name}/cpu/points", json=points)
         loaded = Faulty(client, {"es": es, "influx": influx}, name, {})
-        for source in ("es", "influx", "es-here", "influx-here"):
-            loaded.healthy[source] = (await client.ok("POST", loaded.query(source), json=BODY))["data"]
-            assert len(loaded.healthy[source]) == ROWS
         try:
+            for source in ("es", "es-here"):
+                await client.ok("POST", f"/{source}/index", json={"index": name, "mappings": mappings})
+                await client.ok("POST", f"/{source}/{name}/docs?refresh=true", json=documents)
+            for source in ("influx", "influx-here"):
+                await client.ok("PUT", f"/{source}/{name}")
+                await client.ok("POST", f"/{source}/{name}/cpu/points", json=points)
+            for source in ("es", "influx", "es-here", "influx-here"):
+                loaded.healthy[source] = (await client.ok("POST", loaded.query(source), json=PATIENT))["data"]
+                assert len(loaded.healthy[source]) == ROWS
             yield loaded
         finally:
             for proxy in loaded.proxies.values():
                 await proxy.heal()
-            await client.ok("DELETE", f"/es/{name}")
-            await client.ok("DELETE", f"/influx/{name}")
+            await client.send("DELETE", f"/es/{name}")
+            await client.send("DELETE", f"/influx/{name}")
             assert await no_stray(client, name) == []
 
 
@@ -154,7 +155,7 @@ def wrongs(answer: Answer, source: str, codes: Sequence[str], statuses: Sequence
 
 async def others_go_on(stores: Faulty) -> None:
     for other in ("es-here", "influx-here"):
-        told = await stores.client.ok("POST", stores.query(other), json=BODY)
+        told = await stores.client.ok("POST", stores.query(other), json=PATIENT)
         assert told["data"] == stores.healthy[other]
 
 
