@@ -46,6 +46,10 @@ from query.factory import QueryFactory, open_backend
 from query.lookup import LookupBackend, LookupTables
 
 VERSION = "0.1.0"
+ABOUT = (
+    "One query language over plain HTTP for Elasticsearch, InfluxDB and an embedded store: the same body answers the same "
+    "rows from each, bounded and explained."
+)
 BACKLOG = 1024
 # Sanic's own wait for the first byte of an answer: the query's deadline comes first.
 RESPONSE_GRACE_SECONDS = 30
@@ -74,7 +78,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     lookups = LookupTables(state, settings.limits.lookups)
     services = open_services(settings, [LookupBackend(lookups)])
     sources: dict[str, Source] = dict(services.factory.instances)
-    api = Api("HostMonitor", VERSION, base_path=settings.base_path, public_url=settings.public_url or "")
+    api = Api("HostMonitor", VERSION, ABOUT, base_path=settings.base_path, public_url=settings.public_url or "")
     saved = SavedQueries(state, settings.limits.saved_queries)
     add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), saved, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
