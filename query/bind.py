@@ -31,7 +31,8 @@ def bind(
     """
     issues = Issues()
     limit = DEFAULT_LIMIT if question.limit is None else question.limit
-    binding = Binding(catalog, now_ns, limits, issues, forced or {})
+    alone = not question.joins and not question.union
+    binding = Binding(catalog, now_ns, limits, issues, forced or {}, alone)
     plan = bind_side(question, binding, None, limit + 1).plan
     issues.raise_any()
     return Ask(plan, limit, question.options)

@@ -10,20 +10,25 @@ from query.plan import Filter, Limit, Order, Output, Plan, Project, Sort
 from query.question import Question, SelectExpression, SelectField
 
 
-def bind_rows(question: Question, base: Base, count: int | None, beside: tuple[Order, ...] | None = ()) -> Side:
+def bind_rows(
+    question: Question, base: Base, count: int | None, beside: tuple[Order, ...] | None = (), alone: bool = False
+) -> Side:
     """The rows of a question; faults go to the issues of its fields, and the side counts for nothing then. Without a
     `count` they are in no order and without a limit, and the fields that `beside` names (None: those of the default
-    order) stand behind the outputs."""
+    order) stand behind the outputs. `alone`: the side's plan is all that is asked for."""
     fields = base.fields
     outputs = _every_field(question, fields) if question.select is None else _selected(question, fields)
     computed = {output.name: Field(output.name, FLOAT64) for output in outputs if output.expression is not None}
     order = _order(question, base, computed) if count is not None else ()
     if beside is None:
         beside = tuple([Order(name, at=question.at) for name in base.order])
-    _use(beside, fields, computed)
+    if beside:
+        _use(beside, fields, computed)
     plan = base.read(columns_of([output.name for output in outputs if output.expression is None], fields))
     if base.where is not None:
         plan = Filter(plan, base.where)
+    if alone:
+        return Side(_ordered(plan, outputs, tuple(computed), order, count, ()), computed)
     shown = {
         output.name: computed.get(output.name) or fields.used[output.name]
         for output in outputs

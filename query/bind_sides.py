@@ -68,7 +68,7 @@ def _steps(
 ) -> Side:
     if question.grouped:
         return bind_groups(question, base, count, binding.now_ns, binding.limits)
-    return bind_rows(question, base, count, beside)
+    return bind_rows(question, base, count, beside, binding.alone)
 
 
 def _forced(
