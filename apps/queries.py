@@ -13,6 +13,7 @@ from pydantic import Field
 from sanic import HTTPResponse, Request
 
 from apps import following, streams
+from apps.freshness import newest, total
 from apps.pipeline import Services, explained, prepare, run, stage
 from libs.context import RequestContext
 from libs.rest import QueryModel
@@ -65,7 +66,12 @@ async def answer_question(
     question: Question, services: Services, context: RequestContext, shape: Shape, started: float
 ) -> HTTPResponse:
     """One page of what any parser has read; `started` is when, by time.perf_counter."""
+    fresh = {} if question.options.require_fresh_ns is None else await newest(question, services, context)
     page, prepared = await run(question, services, context)
+    for report in context.sources if fresh else ():
+        report.freshness_ns = fresh.get(report.source)
+    if question.options.total:
+        page = replace(page, total=await total(question, services, context))
     if page.has_more and services.cursors is not None:
         page = replace(page, cursor=services.cursors.remember(page, question, context))
     with stage(context, "format"):

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from sanic import Request
 
 from apps.catalogs import forget_catalog
+from apps.freshness import newest
 from apps.pipeline import Prepared, Services, changing, prepare, stage
 from libs.context import RequestContext
 from libs.errors import RequestError
@@ -50,6 +51,8 @@ async def answer(
             pointer="/options/partial",
             hint="leave it away, or ask for pages of JSON",
         )
+    if question.options.require_fresh_ns is not None:
+        await newest(question, services, context)
     prepared, batches = await begin(question, services, context)
     schema = prepared.operator.schema
     form = stream_format(media_type, schema, context, shape, csv_guard)

@@ -58,12 +58,13 @@ class Notice:
 
 @dataclass(slots=True)
 class SourceReport:
-    """One row of `meta.sources`."""
+    """One row of `meta.sources`; `freshness_ns` is its newest time in the range, where that was asked for."""
 
     source: str
     took_ms: float = 0.0
     rows: int = 0
     status: str = "ok"
+    freshness_ns: int | None = None
 
 
 @dataclass(slots=True)

@@ -274,6 +274,13 @@ _ROWS = (
     ),
     ("STORE_UNAVAILABLE", 503, 50301, "The store cannot be reached", "Repeat later; the other stores go on."),
     ("STORE_BUSY", 503, 50302, "The store refuses more work for now", "Repeat after the seconds in Retry-After."),
+    (
+        "STALE_SOURCE",
+        503,
+        50305,
+        "A source's newest row is older than options.require_fresh allows",
+        "See what feeds the source; leave require_fresh away to take old numbers.",
+    ),
     ("SHUTTING_DOWN", 503, 50303, "The service is stopping", "Repeat at another instance."),
     ("OVERLOADED", 503, 50304, "The service has too much to do", "Repeat later."),
     ("STORE_FULL", 507, 50701, "The store has no room", "Free room on its disk; reads still work."),

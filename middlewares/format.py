@@ -29,6 +29,7 @@ class Page:
     batches: Sequence[Batch]
     has_more: bool
     cursor: str | None = None
+    total: dict[str, Any] | None = None
 
 
 def page_response(page: Page, context: RequestContext, took_ms: float, shape: Shape) -> HTTPResponse:
@@ -37,7 +38,7 @@ def page_response(page: Page, context: RequestContext, took_ms: float, shape: Sh
         "result": True,
         "columns": [column_json(column) for column in page.schema],
         "data": rows_json(page, context, shape),
-        "page": {"cursor": page.cursor, "has_more": page.has_more, "total": None},
+        "page": {"cursor": page.cursor, "has_more": page.has_more, "total": page.total},
         "meta": meta_json(context, took_ms),
     }
     headers = {"cache-control": "no-store"}
@@ -64,7 +65,13 @@ def meta_json(context: RequestContext, took_ms: float) -> dict[str, Any]:
             {"code": notice.code, "message": notice.message, "source": notice.source} for notice in context.warnings
         ],
         "sources": [
-            {"source": report.source, "took_ms": round(report.took_ms, 3), "rows": report.rows, "status": report.status}
+            {
+                "source": report.source,
+                "took_ms": round(report.took_ms, 3),
+                "rows": report.rows,
+                "status": report.status,
+                **({} if report.freshness_ns is None else {"freshness": format_instant(report.freshness_ns)}),
+            }
             for report in context.sources
         ],
     }

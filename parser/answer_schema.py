@@ -25,6 +25,7 @@ def answer_schema() -> Schema:
             "AnswerPage": _page(),
             "AnswerMeta": _meta(),
             "AnswerSource": _source_report(),
+            "AnswerTotal": _total(),
             "AnswerWarning": _warning(),
         }
     }
@@ -45,7 +46,7 @@ def _page() -> Schema:
     properties: dict[str, Schema] = {
         "cursor": {"type": ["string", "null"]},
         "has_more": {"type": "boolean", "description": "rows beyond the limit exist"},
-        "total": {"type": "null"},
+        "total": {"oneOf": [reference("AnswerTotal"), {"type": "null"}]},
     }
     return object_of("Where the page stands.", properties, *properties)
 
@@ -67,8 +68,14 @@ def _source_report() -> Schema:
         "took_ms": {"type": "number"},
         "rows": {"type": "integer"},
         "status": {"type": "string"},
+        "freshness": {"type": "string", "description": "its newest time in the range, where `require_fresh` asked"},
     }
-    return object_of("One store's part.", properties, *properties)
+    return object_of("One store's part.", properties, "source", "took_ms", "rows", "status")
+
+
+def _total() -> Schema:
+    properties: dict[str, Schema] = {"value": {"type": "integer"}, "relation": {"type": "string", "enum": ["eq"]}}
+    return object_of("All rows or groups there are.", properties, *properties)
 
 
 def _warning() -> Schema:

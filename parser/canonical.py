@@ -18,6 +18,10 @@ def canonical(question: Question) -> dict[str, Any]:
     body["limit"] = question.limit if question.limit is not None else _DEFAULT_LIMIT
     options = question.options
     body["options"] = {"partial": options.partial, "exact": options.exact}
+    if options.total:
+        body["options"]["total"] = True
+    if options.require_fresh_ns is not None:
+        body["options"]["require_fresh"] = f"{options.require_fresh_ns // 1_000_000}ms"
     if options.timeout is not None:
         body["options"]["timeout"] = f"{round(options.timeout * 1000)}ms"
     return body

@@ -11,7 +11,6 @@ from parser.words import (
     DOCUMENTS_SOURCE,
     FILL,
     FILL_MODES,
-    LATER_OPTIONS,
     LEAST_LIMIT,
     LOOKUP_SOURCE,
     MOST_KEYS,
@@ -104,23 +103,32 @@ def read_cursor(reading: Reading, value: Any, at: str) -> None:
 
 
 def read_options(reading: Reading, value: Any, at: str) -> Options:
-    item = reading.object(value, at, OPTIONS, later=LATER_OPTIONS) or {}
+    item = reading.object(value, at, OPTIONS) or {}
     return Options(
         partial="partial" in item and reading.flag(item["partial"], at + "/partial"),
         timeout=_timeout(reading, item["timeout"], at + "/timeout") if "timeout" in item else None,
         exact="exact" in item and reading.flag(item["exact"], at + "/exact"),
+        total="total" in item and reading.flag(item["total"], at + "/total"),
+        require_fresh_ns=_duration(reading, item["require_fresh"], at + "/require_fresh")
+        if "require_fresh" in item
+        else None,
     )
 
 
 def _timeout(reading: Reading, value: Any, at: str) -> float | None:
+    nanoseconds = _duration(reading, value, at)
+    if nanoseconds == 0:
+        reading.issues.add("TIME_INVALID", "A timeout of nothing leaves no time.", at, "use more, such as 20s")
+    return None if nanoseconds is None else nanoseconds / NS_PER_SECOND
+
+
+def _duration(reading: Reading, value: Any, at: str) -> int | None:
+    """Nanoseconds."""
     if type(value) is not str:
         reading.wrong(value, "a duration, a string", at, "such as 20s")
         return None
     try:
-        nanoseconds = parse_duration(value)
+        return parse_duration(value)
     except ValueError as error:
         reading.issues.add("TIME_INVALID", f"{error}.", at, "use a duration such as 500ms, 20s, 5m")
         return None
-    if nanoseconds == 0:
-        reading.issues.add("TIME_INVALID", "A timeout of nothing leaves no time.", at, "use more, such as 20s")
-    return nanoseconds / NS_PER_SECOND

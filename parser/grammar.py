@@ -226,5 +226,7 @@ def _options() -> Schema:
         },
         "timeout": timeout | {"description": "the deadline; the service's own is the most"},
         "exact": {"type": "boolean", "default": False, "description": "no approximation, or a refusal"},
+        "total": {"type": "boolean", "default": False, "description": "count all rows or groups: `page.total`"},
+        "require_fresh": timeout | {"description": "how old a source's newest row in the range may be"},
     }
     return object_of("How it is answered.", properties)

@@ -45,7 +45,7 @@ JOIN_ITEM = frozenset({"how", "as", "with", "on", "many", "normalize", "asof"})
 ON_ITEM = frozenset({"left", "right"})
 ASOF = frozenset({"left", "right", "direction", "tolerance"})
 THEN = frozenset({"where", "group_by", "select", "having", "top", "order_by"})
-OPTIONS = frozenset({"partial", "timeout", "exact"})
+OPTIONS = frozenset({"partial", "timeout", "exact", "total", "require_fresh"})
 DOCUMENTS_SOURCE = frozenset({"source", "index"})
 LOOKUP_SOURCE = frozenset({"source", "lookup"})
 SERIES_SOURCE = frozenset({"source", "db", "measurement"})
@@ -60,7 +60,6 @@ NESTED = BODY - {"cursor", "options"}
 OF_UNION = frozenset({"union", "then", "order_by", "limit", "cursor", "options"})
 
 # Words of the language that a later release adds: known, so that the hint can say so.
-LATER_OPTIONS = frozenset({"total", "require_fresh"})
 NOT_YET = "this release does not have it yet"
 CALENDAR_WIDTHS: tuple[CalendarUnit, ...] = get_args(CalendarUnit)
 MOST_WIDTH_SECONDS = 100 * 366 * 86_400

@@ -206,11 +206,14 @@ Plan = Scan | Merge | Filter | Aggregate | Fill | Over | Project | Top | Sort | 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The body's `options`; `timeout` in seconds, None for the service's own."""
+    """The body's `options`; `timeout` in seconds, None for the service's own; `require_fresh_ns` is how old the newest row
+    of a source may be."""
 
     partial: bool = False
     timeout: float | None = None
     exact: bool = False
+    total: bool = False
+    require_fresh_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

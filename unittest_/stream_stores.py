@@ -14,7 +14,7 @@ from config.instances import InstanceSettings
 from unittest_.live import Client, service
 
 STORES = ("embedded", "elasticsearch", "embedded-series", "influx")
-BASE_MS = 1_795_687_200_000
+BASE_MS = 1_700_000_000_000
 _PART = 50_000
 
 

@@ -156,6 +156,7 @@ async def test_abandoned_cursors_leave_nothing_in_the_store(tmp_path: Path, es_u
             most = max(most, await _contexts(es_url) - before)
         # Each point in time holds a context in both shards.
         assert most <= 2 * (16 + 50)
+        left = most
         for _ in range(50):
             if (left := await _contexts(es_url) - before) <= 0:
                 break
