@@ -56,7 +56,7 @@ class GroupText:
                     raise UnreadableText("REQUEST_INVALID", f"`{op}` takes two values.", f"write {op}.(low,high)")
                 return values
             case "flag":
-                word = self._value(alone)
+                word = str(self._value(alone))
                 if word not in ("true", "false"):
                     raise UnreadableText("TYPE_MISMATCH", f"`{op}` takes true or false.", f"write {op}.true")
                 return word == "true"

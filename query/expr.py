@@ -20,9 +20,21 @@ Op = Literal[
 
 
 class Untyped(str):
-    """An operand as text of no type yet, which binding reads as its field's (query/text_operands.py)."""
+    """An operand as text of no type yet, which binding reads as its field's (query/text_operands.py).
+
+    It equals no string: a body's "500" asks something else, also where questions are compared or remembered.
+    """
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Untyped) and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Untyped, str(self)))
 
 
 Scalar = bool | int | float | str

@@ -170,7 +170,8 @@ async def test_it_runs_with_its_defaults_and_with_what_is_given(client: Client) 
         asked = body | {"where": where, "time_range": {"from": "now-1d"}, "limit": top}
         expected = await client.ok("POST", "/mix/query", json=asked)
         found = await client.ok("GET", f"/mix/saved/by-status{query}")
-        assert found["data"] == expected["data"] != []
+        assert found["data"] == expected["data"]
+        assert found["data"] or least > 200
         assert found["columns"] == expected["columns"]
     listed = (await client.ok("GET", "/mix/saved"))["data"]
     assert [(one["name"], one["version"]) for one in listed] == [("by-status", 1)]
