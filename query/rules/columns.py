@@ -47,9 +47,9 @@ def _pruned(plan: Plan, needed: tuple[str, ...]) -> Plan:
         case Top():
             below = _with(needed, (plan.by, *plan.keys))
         case Project(_, outputs):
-            below = _project_reads(plan)
             if picks(outputs) and tuple(output.name for output in outputs) != needed:
                 plan = replace(plan, outputs=tuple(output for output in outputs if output.name in needed))
+            below = _project_reads(plan)
         case _:
             below = needed
     return with_inputs(plan, lambda child: _pruned(child, below))
