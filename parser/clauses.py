@@ -16,7 +16,6 @@ from parser.words import (
     MOST_KEYS,
     MOST_LIMIT,
     MOST_TOP,
-    NOT_YET,
     OPTIONS,
     SERIES_SOURCE,
     TIME_RANGE,
@@ -95,11 +94,9 @@ def read_limit(reading: Reading, value: Any, at: str) -> int | None:
 
 
 def read_cursor(reading: Reading, value: Any, at: str) -> None:
-    """Null alone, so far."""
+    """Null alone: the text of a page is followed before a body is read as a question."""
     if value is not None:
-        reading.issues.add(
-            "BODY_INVALID", "Cursors are not known here.", at, f"cursor: {NOT_YET}; leave it away or null"
-        )
+        reading.issues.add("BODY_INVALID", "This is no cursor of a page.", at, "use page.cursor of a /query, or null")
 
 
 def read_options(reading: Reading, value: Any, at: str) -> Options:
