@@ -6,6 +6,7 @@ from typing import cast
 
 import apps.es.query
 import apps.influx.query
+import apps.mix.batch
 from apps.es.resources import namespace as documents
 from apps.influx.resources import namespace as series
 from apps.instance import DocumentInstance, SeriesInstance
@@ -20,7 +21,7 @@ from libs.rest import Api
 from query.backend import Backend, DocumentStore, SeriesStore
 
 # Imported for what they declare on their namespaces.
-_DECLARED = (apps.es.query, apps.influx.query)
+_DECLARED = (apps.es.query, apps.influx.query, apps.mix.batch)
 
 
 def add_routes(api: Api, services: Services, lookups: Lookups, saved: SavedQueries, ingest_bytes: int) -> None:
