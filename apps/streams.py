@@ -11,6 +11,7 @@ from sanic import Request
 from apps.catalogs import forget_catalog
 from apps.freshness import newest
 from apps.pipeline import Prepared, Services, changing, prepare, stage
+from apps.slow import Answered
 from libs.context import RequestContext
 from libs.errors import RequestError
 from libs.rest.negotiate import JSON, preferred
@@ -42,8 +43,10 @@ async def answer(
     media_type: str,
     shape: Shape,
     csv_guard: bool,
+    answered: Answered,
 ) -> None:
-    """Streams the whole result. What fails before the first batch is raised, and chooses the status."""
+    """Streams the whole result, its rows counted in `answered`. What fails before the first batch is raised, and chooses
+    the status."""
     if question.options.partial:
         raise RequestError(
             "A stream cannot say of what has gone out already that it is partial.",
@@ -57,7 +60,13 @@ async def answer(
     schema = prepared.operator.schema
     form = stream_format(media_type, schema, context, shape, csv_guard)
     async with aclosing(batches):
-        await send_stream(request, schema, batches, form, context)
+        await send_stream(request, schema, _counted(batches, answered), form, context)
+
+
+async def _counted(batches: AsyncIterator[Batch], answered: Answered) -> AsyncIterator[Batch]:
+    async for batch in batches:
+        answered.rows += batch.length
+        yield batch
 
 
 async def begin(

@@ -222,6 +222,19 @@ async def test_slow_queries_are_logged(served: Served) -> None:
     assert (other["sources"], other["rows"]) == ([f"influx/{served.index}/cpu"], 3)
 
 
+async def test_slow_streams_and_failures_are_logged_too(served: Served) -> None:
+    name = f"slow-{uuid.uuid4().hex[:8]}"
+    headers = {"X-Request-ID": name, "accept": "application/x-ndjson"}
+    url = f"{served.client.url}{served.of_documents}"
+    async with served.client.session.post(url, json={"select": ["size"]}, headers=headers) as answer:
+        assert len((await answer.read()).splitlines()) == len(DOCUMENTS)
+    status, _ = await served.client.send("POST", "/es-gone/x/query", json={}, headers=headers)
+    assert status == 503
+    streamed, failed = served.lines("app", event="slow query", request_id=name)
+    assert (streamed["sources"], streamed["rows"]) == ([f"es/{served.index}"], len(DOCUMENTS))
+    assert (failed["sources"], failed["rows"]) == (["es-gone/x"], 0)
+
+
 async def test_quick_queries_are_not(served: Served, tmp_path: Path) -> None:
     async with service(tmp_path, slow_query_seconds=60) as client:
         name = f"quick-{uuid.uuid4().hex[:8]}"
@@ -267,7 +280,7 @@ async def test_calls_to_stores_are_counted_by_instance(served: Served) -> None:
 
 async def test_server_timing_names_the_stages(served: Served) -> None:
     for path in (served.of_documents, served.of_points):
-        headers, told = await served.ask(path, {"limit": 1})
+        headers, told = await served.ask(path, {"limit": 321})  # asked nowhere else, so that nothing of it is known
         timed = dict(re.findall(r"(\w+);dur=([0-9.]+)", headers["Server-Timing"]))
         assert list(timed) == STAGES
         assert sum(map(float, timed.values())) <= told["meta"]["took_ms"] + float(timed["format"]) + 1

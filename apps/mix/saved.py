@@ -20,6 +20,7 @@ from apps.pipeline import Services, stage
 from apps.queries import ShapeQuery, answer_question
 from apps.query_docs import FAILURES, QUERY_ANSWER
 from apps.query_docs import streams as streams_declared
+from apps.slow import told_if_slow
 from libs.errors import RequestError
 from libs.rest import Namespace, RawSchema, Reply, Resource
 from libs.rest.conditions import check_write, not_modified, quoted
@@ -121,9 +122,10 @@ class Run(SavedResource):
         media_type = streams.wanted(request)
         try:
             if media_type is not None:
-                await streams.answer(
-                    request, question, self.services, context, media_type, query.shape, query.csv_guard
-                )
+                with told_if_slow(question, self.services, context, started) as answered:
+                    await streams.answer(
+                        request, question, self.services, context, media_type, query.shape, query.csv_guard, answered
+                    )
                 return None
             response = await answer_question(question, self.services, context, query.shape, started)
         except RequestError as error:
