@@ -147,6 +147,7 @@ LEAVES: list[Row] = [
     ("regex literal signs outside a class", "odd", "text", "regex", "<s|#|@|~|&|\"q*"),
     ("regex astral range", "odd", "text", "regex", "[😀-😂]"),
     ("regex that would take for ever", "odd", "text", "regex", "^(a+)+b$"),
+    ("regex too wide for an automaton", "odd", "text", "regex", "a.{16}$"),
     ("regex empty alternative", "odd", "name", "regex", "^(web-1|)$"),
 ]  # fmt: skip
 
