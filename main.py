@@ -46,14 +46,12 @@ from query.factory import QueryFactory, open_backend
 from query.lookup import LookupBackend, LookupTables
 
 VERSION = "0.1.0"
-ABOUT = (
-    "One query language over plain HTTP for Elasticsearch, InfluxDB and an embedded store: the same body answers the same "
-    "rows from each, bounded and explained."
-)
+ABOUT = "One query language over plain HTTP: the same body answers the same rows from every store."
 BACKLOG = 1024
 # Sanic's own wait for the first byte of an answer: the query's deadline comes first.
 RESPONSE_GRACE_SECONDS = 30
 STOP_RETRY_SECONDS = 0.1
+SETTLED_SECONDS = 0.5
 
 cli = typer.Typer(add_completion=False, help="One query language over monitoring stores, over plain HTTP.")
 _log = structlog.get_logger("main")
@@ -188,10 +186,14 @@ def _stop_on_signals(app: Sanic[Any, Any]) -> None:
     async def listen(app: Sanic[Any, Any]) -> None:
         loop = asyncio.get_running_loop()
 
+        # A stop while Sanic still runs its start is lost, and so is every later one: nothing is stopped before it is over.
+        settled = loop.time() + SETTLED_SECONDS
+
         def stop() -> None:
             if not stopping:
                 loop.call_later(STOP_RETRY_SECONDS, stop)
-                app.stop(terminate=False)
+                if loop.time() >= settled:
+                    app.stop(terminate=False)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
