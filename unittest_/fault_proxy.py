@@ -1,4 +1,4 @@
-"""A proxy before a real store that fails as it is told: cuts after N bytes, hangs, drips, resets, answers something else.
+"""A proxy before a real store that fails as it is told: cuts after N bytes, stalls, drips, resets, answers something else.
 
 The same fault meets every connection; setting one closes those that are open, so that no kept connection escapes it.
 """
@@ -11,99 +11,74 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from unittest_.tcp_proxy import TcpProxy
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a connection. `cut` bytes of the store's answers pass and then it ends, by a reset where `reset`;
-    `drip` seconds pass before each single byte; `hang`: nothing is ever answered; `says`: these bytes answer every
-    request instead of the store."""
+    """What happens to a connection. `cut` bytes of the store's answers pass and then it ends, by a reset where `reset`, or
+    stays open in silence where `stall`; `drip` seconds pass before each single byte, `late` before each piece; `hang`:
+    nothing is ever answered; `says`: these bytes answer every request instead of the store. The last two begin behind
+    `after` requests that the store answers; `every`: only each so-manieth connection has the fault."""
 
     cut: int | None = None
     reset: bool = False
+    stall: bool = False
     drip: float = 0.0
+    late: float = 0.0
     hang: bool = False
     says: bytes | None = None
+    after: int = 0
+    every: int = 1
 
 
 HEALTHY = Fault()
 HANG = Fault(hang=True)
 
 
-class FaultProxy:
-    """Since the last `set`: the first lines of `requests`, and in `passed` the most bytes of the store that one connection
-    carried. `open` is the number of connections that are held open now."""
+class FaultProxy(TcpProxy):
+    """Since the last `set`: the first lines of `requests`, the number of `connections`, and in `passed` the most bytes of
+    the store that one of them carried."""
 
     def __init__(self, target: str) -> None:
-        parts = urlsplit(target)
-        assert parts.hostname
-        self._host, self._port = parts.hostname, parts.port or 80
+        super().__init__(target)
         self._fault = HEALTHY
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[str] = []
+        self.connections = 0
         self.passed = 0
-        self.url = ""
-
-    @property
-    def open(self) -> int:
-        return len(self._tasks)
 
     async def set(self, fault: Fault) -> None:
         """From now on every connection has this fault."""
         self._fault = fault
-        await self._drop()
+        await self.drop()
         self.requests.clear()
+        self.connections = 0
         self.passed = 0
 
     async def heal(self) -> None:
         await self.set(HEALTHY)
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._drop()
-
-    async def _drop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._exchange(reader, writer, self._fault)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            self._tasks.discard(task)
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
+    async def exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Request by request; what the store says to one is passed on while it comes."""
+        self.connections += 1
+        fault = self._fault if self.connections % self._fault.every == 0 else HEALTHY
         store: asyncio.Task[None] | None = None
         store_writer: asyncio.StreamWriter | None = None
         try:
             while True:
                 request = await self._request(reader)
-                if fault.hang:
+                failing = len(self.requests) > fault.after
+                if failing and fault.hang:
                     continue
-                if fault.says is not None:
+                if failing and fault.says is not None:
                     writer.write(fault.says)
                     await writer.drain()
                     continue
                 if store_writer is None:
-                    store_reader, store_writer = await asyncio.open_connection(self._host, self._port)
+                    store_reader, store_writer = await self.store()
                     store = asyncio.create_task(self._pass(store_reader, writer, fault))
                 store_writer.write(request)
                 await store_writer.drain()
@@ -125,11 +100,11 @@ class FaultProxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
         room, passed = fault.cut, 0
         if room == 0:
-            _end(writer, fault.reset)
+            await _end(writer, fault)
             return
         while piece := await reader.read(65_536 if not fault.drip else 1):
-            if fault.drip:
-                await asyncio.sleep(fault.drip)
+            if fault.drip or fault.late:
+                await asyncio.sleep(fault.drip or fault.late)
             if room is not None:
                 piece = piece[:room]
                 room -= len(piece)
@@ -139,11 +114,13 @@ class FaultProxy:
             self.passed = max(self.passed, passed)
             if room == 0:
                 break
-        _end(writer, fault.reset)
+        await _end(writer, fault)
 
 
-def _end(writer: asyncio.StreamWriter, reset: bool) -> None:
-    if reset:
+async def _end(writer: asyncio.StreamWriter, fault: Fault) -> None:
+    if fault.stall:
+        await asyncio.Event().wait()
+    if fault.reset:
         raw = writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         writer.transport.abort()

@@ -10,9 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -21,6 +19,7 @@ from config.settings import Settings
 from main import create_app
 from middlewares import connection
 from middlewares.connection import StrictProtocol, check_head
+from unittest_.fault_proxy import Fault, faulty
 from unittest_.running_app import exchange
 from unittest_.sample_service import running
 
@@ -102,28 +101,8 @@ async def test_usual_heads_pass(address: str) -> None:
 async def test_dripping_heads_are_cut_while_others_are_served(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """T14, G26: a byte now and then does not set the head's time back."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
-    host, _, port = address.removeprefix("http://").partition(":")
-
-    async def drip() -> float:
-        reader, writer = await asyncio.open_connection(host, int(port))
-        started = time.monotonic()
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
-
-        async def feed() -> None:
-            while True:
-                writer.write(b"X: 1\r\n")
-                await asyncio.sleep(0.1)
-
-        feeding = asyncio.create_task(feed())
-        try:
-            answer = await asyncio.wait_for(reader.read(), 15)
-        finally:
-            feeding.cancel()
-            writer.close()
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        return time.monotonic() - started
-
-    drips = [asyncio.create_task(drip()) for _ in range(100)]
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n"
+    drips = [asyncio.create_task(_dripped(address, head, b"X: 1\r\n", 0.1)) for _ in range(100)]
     async with aiohttp.ClientSession(address) as session:
         for _ in range(5):
             async with session.get("/health/live") as answer:
@@ -134,16 +113,21 @@ async def test_dripping_heads_are_cut_while_others_are_served(address: str, monk
 async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """T14: a body has a floor of speed once it has had its grace."""
     monkeypatch.setattr(connection, "BODY_GRACE_SECONDS", 0.5)
+    head = b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    assert await _dripped(address, head, b" ", 0.05) < 10
+
+
+async def _dripped(address: str, head: bytes, drop: bytes, pause: float) -> float:
+    """The seconds until a client is cut (408) that sends `head`, and then `drop` again and again."""
     host, _, port = address.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(
-        b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-    )
+    started = time.monotonic()
+    writer.write(head)
 
     async def feed() -> None:
         while True:
-            writer.write(b" ")
-            await asyncio.sleep(0.05)
+            writer.write(drop)
+            await asyncio.sleep(pause)
 
     feeding = asyncio.create_task(feed())
     try:
@@ -152,6 +136,7 @@ async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyP
         feeding.cancel()
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
+    return time.monotonic() - started
 
 
 def _start(folder: Path, port: int, **more: str) -> subprocess.Popen[bytes]:
@@ -198,35 +183,14 @@ def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
         process.wait(20)
 
 
-@asynccontextmanager
-async def _slow(target: str, seconds: float) -> AsyncIterator[str]:
-    """A way to the real store on which every answer is late."""
-    parts = urlsplit(target)
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: float) -> None:
-        while piece := await reader.read(65_536):
-            await asyncio.sleep(late)
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        store_reader, store_writer = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(
-            pump(reader, store_writer, 0.0), pump(store_reader, writer, seconds), return_exceptions=True
-        )
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
 async def test_sigterm_lets_requests_finish(tmp_path: Path, es_url: str) -> None:
     """F28, G21: a hundred requests in flight and an idle connection; all are answered, the process ends with 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with _slow(es_url, 2.0) as slow, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        process = _start(tmp_path, port, HOSTMONITOR_ES_URL=slow)
+    async with faulty(es_url) as slow, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        await slow.set(Fault(late=2.0))
+        process = _start(tmp_path, port, HOSTMONITOR_ES_URL=slow.url)
         try:
             await asyncio.to_thread(_await_answer, port, 30)
             _, idle = await asyncio.open_connection("127.0.0.1", port)
