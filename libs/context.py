@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libs.errors import DeadlineError
+from libs.trial import Trial
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 traceparent_var: ContextVar[str] = ContextVar("traceparent", default="")
@@ -106,7 +107,12 @@ class RequestContext:
 
     def mark_partial(self, source: str, why: str) -> None:
         """Flags the answer and the source's row of `sources` as partial; the warning says why."""
+        if Trial.hold(lambda: self.mark_partial(source, why)):
+            return
         self.partial_sources.add(source)
+        for report in self.sources:
+            if report.source == source and report.status == "ok":
+                report.status = "partial"
         self.warn("STORE_PARTIAL", why, source)
 
     def begin_anew(self) -> None:
@@ -116,6 +122,8 @@ class RequestContext:
 
     def warn(self, code: str, message: str, source: str | None = None) -> None:
         """Adds a warning to the answer, once."""
+        if Trial.hold(lambda: self.warn(code, message, source)):
+            return
         warning = Notice(code, message, source)
         if warning not in self.warnings:
             self.warnings.append(warning)

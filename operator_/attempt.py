@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from libs.context import RequestContext
 from libs.result import Batch, Schema
+from libs.trial import Trial
 from operator_.base import Operator, close
 from query.backend import NotProven
 
 
 class AttemptOperator:
-    """`pushed`, unless it raises NotProven before its first batch: then `otherwise`, with a note in the context."""
+    """`pushed`, unless it raises NotProven before its first batch: then `otherwise`, with a note in the context, and
+    without what was noticed on the way (that a source answered in part, say)."""
 
     def __init__(self, pushed: Operator, otherwise: Operator, reason: str) -> None:
         self.pushed, self.otherwise, self.reason = pushed, otherwise, reason
@@ -26,8 +28,11 @@ class AttemptOperator:
     async def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
         stream = self.pushed.execute(context)
         try:
+            trial = Trial()
             try:
-                first = await anext(stream, None)
+                with trial.underway():
+                    first = await anext(stream, None)
+                trial.take()
             except NotProven as error:
                 context.notes.append(f"{self.reason}: not proven ({error}), computed here")
                 await close(stream)
