@@ -30,7 +30,6 @@ from config.instances import InstanceSettings
 from config.load import load_settings
 from config.logging import configure_logging, log_access, lost_lines
 from config.settings import Settings, check_exposure
-from libs.context import Limits
 from libs.errors import ConfigError, HostMonitorError
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
@@ -98,16 +97,9 @@ def open_services(settings: Settings, own: Sequence[Backend] = ()) -> Services:
     ]
     limits = settings.limits
     engine = Engine(settings.data_dir / "spill", memory_mb=limits.memory_mb, threads=limits.threads)
-    costs = Limits(
-        limits.timeout_seconds,
-        limits.rows_fetched,
-        limits.groups,
-        limits.memory_mb,
-        limits.stream_rows,
-        limits.stream_seconds,
-    )
     cursors = Cursors(Signer(settings.data_dir / "cursor.key"), limits.cursor_seconds)
-    return Services(QueryFactory(backends, own), engine, costs, settings.slow_query_seconds, cursors)
+    factory, slow = QueryFactory(backends, own), settings.slow_query_seconds
+    return Services(factory, engine, limits.costs(), slow, cursors, roles=settings.role_limits())
 
 
 def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:
@@ -159,7 +151,7 @@ def configure_server(app: Sanic[Any, Any], settings: Settings) -> None:
         OAS=False,
         REQUEST_MAX_SIZE=settings.limits.body_bytes,
         REQUEST_TIMEOUT=settings.server.request_seconds,
-        RESPONSE_TIMEOUT=settings.limits.timeout_seconds + RESPONSE_GRACE_SECONDS,
+        RESPONSE_TIMEOUT=settings.longest_seconds + RESPONSE_GRACE_SECONDS,
     )
 
 

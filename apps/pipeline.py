@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
 from apps.plan_cache import PlanCache
-from libs.context import Limits, RequestContext, request_id_var, traceparent_var
+from libs.context import ANYBODY, Limits, Principal, RequestContext, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
 from middlewares.format import Page
@@ -36,7 +36,7 @@ Extent = Literal["page", "stream", "walk"]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a request needs of the running service; made once, in main."""
+    """What a request needs of the running service; made once, in main. `limits` hold for every role that `roles` has not."""
 
     factory: QueryFactory
     engine: Engine
@@ -44,14 +44,21 @@ class Services:
     slow_query_seconds: float = 1.0
     cursors: Cursors | None = None
     plans: PlanCache[Prepared] = field(default_factory=PlanCache)
+    roles: Mapping[str, Limits] = field(default_factory=dict)
 
-    def new_context(self) -> RequestContext:
+    def limits_of(self, principal: Principal) -> Limits:
+        """What the caller's queries may cost."""
+        return self.roles.get(principal.role, self.limits)
+
+    def new_context(self, principal: Principal = ANYBODY) -> RequestContext:
         """What goes with the request that is being answered; its deadline starts now."""
+        limits = self.limits_of(principal)
         return RequestContext(
             id=request_id_var.get(),
             traceparent=traceparent_var.get(),
-            limits=self.limits,
-            deadline=time.monotonic() + self.limits.timeout_seconds,
+            principal=principal,
+            limits=limits,
+            deadline=time.monotonic() + limits.timeout_seconds,
         )
 
 
@@ -89,7 +96,7 @@ def plan_of(
         capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
         plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
         if extent != "page" and flows(plan):
-            context.limits = replace(context.limits, rows_fetched=context.limits.stream_rows)
+            context.limits = context.limits.flowing()
         check_cost(plan, context.limits)
     with stage(context, "compile"):
         queries = services.factory.compile(plan)

@@ -107,8 +107,8 @@ class Walk:
 
     async def _opened(self, services: Services, request: RequestContext, idle_seconds: float) -> RequestContext:
         if self._context is None:
-            context = self._context = services.new_context()
-            context.now_ns, context.principal = self._now_ns, self._principal
+            context = self._context = services.new_context(self._principal)
+            context.now_ns = self._now_ns
             context.deadline, context.idle_seconds = request.deadline, idle_seconds
             self._prepared = await prepare(self.question, services, context, "walk")
             self._stream = self._prepared.operator.execute(context)

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from config.instances import InstanceSettings
+from config.limits import ROLE_LIMITS
 from config.settings import Settings
 from libs.errors import ConfigError
 
@@ -57,11 +58,11 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def setting_paths(model: type[BaseModel] = Settings, above: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
-    """The path of every setting but those of named instances, like ("limits", "groups")."""
+    """The path of every setting but those of named instances and roles, like ("limits", "groups")."""
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from setting_paths(field.annotation, (*above, name))
-        elif name != "instances":
+        elif name not in ("instances", "roles"):
             yield (*above, name)
 
 
@@ -138,6 +139,8 @@ def _problem(location: tuple[int | str, ...], kind: str, message: str) -> str:
         return f"{name or 'settings'}: {message.removeprefix('Value error, ')}"
     if path[0] == "instances":
         known = [".".join((*path[:2], field)) for field in InstanceSettings.model_fields]
+    elif path[0] == "roles":
+        known = [".".join((*path[:2], "limits", limit)) for limit in ROLE_LIMITS]
     else:
         known = [".".join(known_path) for known_path in setting_paths()]
     return f"{name} is not a setting{_nearest(name, known)}"

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.instances import DEFAULT_KINDS, EMBEDDED, InstanceSettings, StoreUrl, http_url, instance_name
+from config.limits import MEBIBYTE, LimitsSettings, RoleSettings, role_name
+from libs.context import Limits
 from libs.errors import ConfigError
-
-MEBIBYTE = 1024 * 1024
 
 
 def _public_url(value: str | None) -> str | None:
@@ -19,35 +19,6 @@ def _public_url(value: str | None) -> str | None:
 
 def _blank_is_none(value: object) -> object:
     return None if value == "" else value
-
-
-class LimitsSettings(BaseModel):
-    """What one query or request may cost at the most."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    timeout_seconds: float = Field(default=30, gt=0, le=3600, description="The deadline of a query.")
-    rows_fetched: int = Field(default=1_000_000, ge=1, description="Rows that one query fetches from its stores.")
-    stream_rows: int = Field(
-        default=100_000_000, ge=1, description="Rows that a stream passes on which holds one page at a time."
-    )
-    stream_seconds: float = Field(
-        default=3600, gt=0, le=86_400, description="How long a stream may take; each page has `timeout_seconds`."
-    )
-    cursor_seconds: float = Field(default=120, gt=0, le=3600, description="How long a cursor waits to be followed.")
-    groups: int = Field(default=100_000, ge=1, description="Groups that one query makes.")
-    memory_mb: int = Field(default=256, ge=32, description="Memory of the local engine (DuckDB), in MiB.")
-    body_bytes: int = Field(default=2 * MEBIBYTE, ge=1024, description="A request's body.")
-    ingest_bytes: int = Field(
-        default=64 * MEBIBYTE, ge=1024, description="The body of `docs` and `points`, also once inflated."
-    )
-    lookups: int = Field(default=1_000, ge=0, description="Lookup tables that are kept.")
-    lookup_rows: int = Field(
-        default=100_000, ge=1, description="Rows of one lookup table; its body is within `body_bytes`."
-    )
-    saved_queries: int = Field(default=1_000, ge=0, description="Saved queries that are kept.")
-    threads: int = Field(default=2, ge=1, le=64, description="Threads of the local engine's pool.")
-    catalog_seconds: float = Field(default=5, ge=0, le=3600, description="How long a store's catalogue is cached.")
 
 
 class PoolSettings(BaseModel):
@@ -110,6 +81,10 @@ class Settings(BaseSettings):
         default_factory=dict, description="The named instances; `es` and `influx` exist in any case."
     )
 
+    roles: dict[Annotated[str, AfterValidator(role_name)], RoleSettings] = Field(
+        default_factory=dict, description="What callers of a role may do; `[limits]` holds for all others."
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -139,6 +114,16 @@ class Settings(BaseSettings):
                 fields["url"] = getattr(self, f"{name}_url")
             found[name] = InstanceSettings.model_validate(fields)
         return found | {name: instance for name, instance in self.instances.items() if name not in found}
+
+    def role_limits(self) -> dict[str, Limits]:
+        """The limits of every role that has some of its own."""
+        defaults = self.limits.costs()
+        return {name: role.costs(defaults) for name, role in self.roles.items()}
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest deadline that any caller's query has."""
+        return max([self.limits.timeout_seconds, *(limits.timeout_seconds for limits in self.role_limits().values())])
 
     @property
     def loopback(self) -> bool:

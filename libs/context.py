@@ -5,22 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from libs.errors import DeadlineError
+from libs.errors import CostError, DeadlineError
 from libs.trial import Trial
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 traceparent_var: ContextVar[str] = ContextVar("traceparent", default="")
 
 
+DEFAULT_ROLE = "default"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may cost at the most. `memory_mb` bounds the local engine (DuckDB).
+    """What one query may cost at the most, and how many queries a caller may ask at a time. `memory_mb` bounds the local
+    engine (DuckDB), which all share.
 
-    A stream whose rows only pass through holds one page at a time, so it has limits of its own: `stream_rows` in the
-    place of `rows_fetched`, and `stream_seconds` for all of it, while `timeout_seconds` bounds the wait for each page.
+    A stream whose rows only pass through holds one page at a time, so it has limits of its own: `stream_rows` and
+    `stream_bytes` in the place of `rows_fetched` and `bytes_fetched`, and `stream_seconds` for all of it, while
+    `timeout_seconds` bounds the wait for each page. `joined_rows` bounds each join that says `many`: any other has no more
+    rows than its left side.
     """
 
     timeout_seconds: float = 30.0
@@ -29,6 +35,15 @@ class Limits:
     memory_mb: int = 256
     stream_rows: int = 100_000_000
     stream_seconds: float = 3600.0
+    joined_rows: int = 1_000_000
+    bytes_fetched: int = 2**30
+    stream_bytes: int = 100 * 2**30
+    concurrent_queries: int = 200
+    waiting_queries: int = 200
+
+    def flowing(self) -> Limits:
+        """For rows that only pass through."""
+        return replace(self, rows_fetched=self.stream_rows, bytes_fetched=self.stream_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +57,15 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling; `name` is what the logs show. Every scan of a query is given the `row_filter` of its instance."""
+    """Who is calling; `name` is what the logs show. Every scan of a query is given the `row_filter` of its instance; the
+    `role` tells the limits."""
 
     name: str = "anonymous"
     row_filter: tuple[RowFilter, ...] = ()
+    role: str = DEFAULT_ROLE
+
+
+ANYBODY = Principal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +111,7 @@ class RequestContext:
     notes: list[str] = field(default_factory=list)
     partial_sources: set[str] = field(default_factory=set)
     timings: dict[str, float] = field(default_factory=dict)
+    fetched_bytes: int = 0
 
     def remaining(self, source: str | None = None) -> float:
         """Seconds left, more than 0. Raises DeadlineError when there are none."""
@@ -99,6 +120,24 @@ class RequestContext:
             where = f" of {source!r}" if source else ""
             raise DeadlineError(f"The deadline passed before the answer{where} was there.", source=source)
         return left
+
+    @property
+    def bytes_left(self) -> int:
+        """Bytes that may still be fetched; 0 or more."""
+        return max(self.limits.bytes_fetched - self.fetched_bytes, 0)
+
+    def fetched(self, source: str, size: int) -> None:
+        """Counts bytes of a store's answers. Raises CostError past the limit, all sources together."""
+        self.fetched_bytes += size
+        if self.fetched_bytes > self.limits.bytes_fetched:
+            raise self.too_many_bytes(source)
+
+    def too_many_bytes(self, source: str) -> CostError:
+        return CostError(
+            f"The query fetches more than {self.limits.bytes_fetched} bytes, the last of them from {source!r}.",
+            hint="select fewer fields, or narrow the time range or the filter",
+            source=source,
+        )
 
     @property
     def partial(self) -> bool:
@@ -119,6 +158,7 @@ class RequestContext:
         """Drops what was noticed of an answer that is not given."""
         for noticed in (self.warnings, self.sources, self.notes, self.partial_sources):
             noticed.clear()
+        self.fetched_bytes = 0
 
     def warn(self, code: str, message: str, source: str | None = None) -> None:
         """Adds a warning to the answer, once."""

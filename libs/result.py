@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 Cell = bool | int | float | str | list[bool] | list[int] | list[float] | list[str] | None
 Unit = Literal["ms", "ns"]
@@ -78,10 +79,22 @@ class Batch:
         """The rows as tuples in the schema's order."""
         return list(zip(*self.columns, strict=True)) if self.columns else [()] * self.length
 
+    def weight(self) -> int:
+        """About how many bytes the cells hold: 8 each, but one a character of texts."""
+        return sum(_weight(column.type, cells) for column, cells in zip(self.schema, self.columns, strict=True))
+
     def slice(self, start: int, stop: int) -> Batch:
         return Batch(
             self.schema, [column[start:stop] for column in self.columns], max(0, min(stop, self.length) - start)
         )
+
+
+def _weight(kind: Type, cells: Sequence[Any]) -> int:
+    if kind.multi:
+        cells = list(chain.from_iterable(cell for cell in cells if cell))
+    if kind.name in (TypeName.STRING, TypeName.JSON):
+        return sum(len(cell) for cell in cells if cell)
+    return 8 * len(cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from libs.result import Batch, Schema
 from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
-from query.sql import Check, Statement, fanned_out
+from query.sql import Check, Statement, fanned_out, too_many_joined
 
 BATCH_ROWS = 10_000
 
@@ -63,13 +63,12 @@ class Engine:
     ) -> AsyncIterator[Batch]:
         """The statement's rows over the inputs, in batches, as they are pulled. Raises what the inputs raise, CostError
         past the limit of groups or the engine's memory, DeadlineError, RequestError for a number that does not fit."""
-        params = dict(statement.params)
-        if "groups" in params:
-            params["groups"] = context.limits.groups
+        limits = {"groups": context.limits.groups, "joined": context.limits.joined_rows}
+        params = {name: limits.get(name, value) for name, value in statement.params.items()}
         async with self.session(context) as session:
             await feed(session, inputs, context)
             for check in statement.checks:
-                await session.run(partial(_pass, check=check, params=params))
+                await session.run(partial(_pass, check=check, limits=limits))
             batch = await session.run(partial(_first, statement=statement, params=params))
             while batch.length:
                 yield batch
@@ -108,11 +107,15 @@ class Engine:
         self._database.close()
 
 
-def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, params: Mapping[str, Any]) -> None:
-    """Raises RequestError (JOIN_FANOUT)."""
-    limit = {"groups": params["groups"]} if "groups" in check.params else {}
-    if cursor.execute(check.sql, {**check.params, **limit}).fetchone():
-        raise fanned_out(check.alias, check.at)
+def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, int]) -> None:
+    """Raises RequestError (JOIN_FANOUT), CostError for too many joined rows."""
+    params = {name: limits.get(name, value) for name, value in check.params.items()}
+    found = cursor.execute(check.sql, params).fetchone()
+    if found is None:
+        return
+    if check.kind == "joined":
+        raise too_many_joined(check.alias, check.at, int(found[0]), limits["joined"])
+    raise fanned_out(check.alias, check.at)
 
 
 def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> Batch:

@@ -54,7 +54,9 @@ class EmbeddedQuery:
                 total += len(rows)
                 if total > limit:
                     raise self._too_many(limit)
-                yield Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
+                batch = Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
+                context.fetched(self.source, batch.weight())
+                yield batch
 
     async def _start(self, reader: Reader, context: RequestContext) -> None:
         try:

@@ -17,11 +17,14 @@ from libs.errors import (
     RequestError,
     StoreError,
 )
-from libs.http import Answer, HttpClient, retry_seconds
+from libs.http import MAX_ANSWER_BYTES, Answer, HttpClient, retry_seconds
+from libs.http_connection import TooLarge
 from query.backend import InstanceConfig, NotProven
 
 _OWN_STATUSES = frozenset({403, 429, 503})
 _REASON_CHARACTERS = 500
+# An answer that says what is wrong is read whatever was fetched before.
+_ERROR_BYTES = 64 * 1024
 
 
 class EsClient:
@@ -41,9 +44,20 @@ class EsClient:
             ca_file=config.ca_file,
         )
 
-    async def read(self, method: str, path: str, context: RequestContext, body: bytes | None = None) -> bytes:
-        """The answer to an idempotent request (a search is, though POSTed). Raises the store's error as the project's."""
-        answer = await self._http.request(method, path, context, body=body, idempotent=True, own_statuses=_OWN_STATUSES)
+    async def read(
+        self, method: str, path: str, context: RequestContext, body: bytes | None = None, bounded: bool = False
+    ) -> bytes:
+        """The answer to an idempotent request (a search is, though POSTed). Raises the store's error as the project's; where
+        the answer is `bounded` by the bytes that the query may still fetch, CostError."""
+        most = min(MAX_ANSWER_BYTES, max(context.bytes_left, _ERROR_BYTES)) if bounded else MAX_ANSWER_BYTES
+        try:
+            answer = await self._http.request(
+                method, path, context, body=body, idempotent=True, own_statuses=_OWN_STATUSES, max_bytes=most
+            )
+        except StoreError as error:
+            if most < MAX_ANSWER_BYTES and isinstance(error.__cause__, TooLarge):
+                raise context.too_many_bytes(self.name) from error
+            raise
         if answer.status != 200:
             raise self.error(answer)
         return answer.body

@@ -59,11 +59,12 @@ class Asked:
 async def search(source: EsSource, asked: Asked, path: str, body: bytes, context: RequestContext) -> tuple[Any, int]:
     """One search's answer and its bytes; a partial one is an error unless the context allows it, and then it is flagged."""
     try:
-        content = await source.client.read("POST", path, context, body)
+        content = await source.client.read("POST", path, context, body, bounded=True)
     except StoreRefused as error:
         if asked.refusable:
             raise error.as_not_proven() from error
         raise
+    context.fetched(source.client.name, len(content))
     answer = source.client.parsed(content)
     source.client.check_partial(answer, context)
     return answer, len(content)

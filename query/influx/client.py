@@ -67,6 +67,7 @@ class InfluxClient:
             method, path, context, body=body, content_type="application/x-www-form-urlencoded", idempotent=True
         ) as answer:
             async for data in answer.chunks():
+                context.fetched(self.name, len(data))
                 for line in lines.feed(data):
                     if line:
                         last = only(line, self.name)

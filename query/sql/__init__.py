@@ -16,14 +16,15 @@ json VARCHAR (JSON text), multi a LIST of these; missing is NULL, a list never e
 Identifiers of a plan never reach the SQL: DuckDB folds their case, so output columns are called c0, c1, …, and `schema` names
 them. Values travel as named parameters ($p0, …) only.
 
-A statement's `checks` are SELECTs to be run before it; one that answers a row is the error `fanned_out` (JOIN_FANOUT).
+A statement's `checks` are SELECTs to be run before it; one that answers a row is an error: `fanned_out` (JOIN_FANOUT), or
+`too_many_joined` (COST_EXCEEDED).
 
 Limits inside the statement raise DuckDB errors that `translate(error)` turns into the tree's: an integer sum past int64
 (NUMBER_OUT_OF_RANGE), more groups than `groups` (COST_EXCEEDED), out of memory (COST_EXCEEDED).
 """
 
-from query.sql.failure import fanned_out, translate
+from query.sql.failure import fanned_out, too_many_joined, translate
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Check, Relation, Statement
 
-__all__ = ["Cell", "Check", "Relation", "Statement", "fanned_out", "lower", "translate", "unfold"]
+__all__ = ["Cell", "Check", "Relation", "Statement", "fanned_out", "lower", "too_many_joined", "translate", "unfold"]

@@ -44,6 +44,15 @@ def fanned_out(alias: str, at: str) -> RequestError:
     )
 
 
+def too_many_joined(alias: str, at: str, rows: int, limit: int) -> CostError:
+    """More rows of a join than the limit; `at` points to the join."""
+    return CostError(
+        f"The join {alias!r} makes {rows} rows; the limit is {limit} joined rows.",
+        pointer=at,
+        hint="join by more keys, group a side by its keys first, or narrow either side",
+    )
+
+
 def too_many_groups(limit: object, found: int | None = None) -> CostError:
     """More groups than the limit, of which `found` were foreseen before running."""
     figure = f"some {found}" if found is not None else f"more than {limit}"
