@@ -10,13 +10,13 @@ import asyncio
 import os
 import struct
 import time
-from array import array
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from apps.given import Given
 from apps.pipeline import Services
-from apps.walks import Walk, identities
+from apps.walks import Walk
 from libs.context import RequestContext
 from libs.errors import RequestError
 from libs.signing import BadToken, Signer
@@ -39,7 +39,7 @@ class _Kept:
     caller: str
     question: Question
     context: RequestContext
-    first: array[int]
+    first: Given
     until: float
     walk: Walk | None = None
     last: tuple[int, int, Page, RequestContext] | None = None
@@ -66,11 +66,11 @@ class Cursors:
         if not page.has_more:
             return None
         name = os.urandom(12)
-        first = array("q", identities(question, page.batches))
+        first = Given(question, page.schema, page.batches)
         caller = context.principal.name
         kept = _Kept(caller, question, context, first, time.monotonic() + self._seconds)
         self._kept[name] = kept
-        self._rows += len(first)
+        self._rows += first.weight
         self._forget_old()
         return self._token(name, len(first), caller)
 
@@ -178,7 +178,7 @@ class Cursors:
         kept = self._kept.pop(name, None)
         if kept is None:
             return
-        self._rows -= len(kept.first)
+        self._rows -= kept.first.weight
         if kept.timer is not None:
             kept.timer.cancel()
         if kept.walk is not None:

@@ -7,58 +7,31 @@ question without it and leaves out the rows of that page, each as often as it wa
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
+from apps.given import Given, LeavingOut
 from apps.pipeline import Prepared, Services, changing, prepare
 from libs.context import RequestContext, SourceReport
-from libs.result import Batch, Cell, Column, TypeName
+from libs.errors import RequestError
+from libs.result import Batch
 from middlewares.format import Page
 from operator_.base import close
 from query.backend import CatalogStale, NotProven
 from query.question import Question
 
-_SIGNIFICANT = 9
-
-
-def identities(question: Question, batches: Sequence[Batch]) -> list[int]:
-    """What tells each row from others, as a hash: its group's keys, or all of its cells."""
-    found: list[int] = []
-    joined = bool(question.joins or question.union)
-    keys = 0 if joined else len(question.group_by)
-    for batch in batches:
-        width = keys or len(batch.schema)
-        columns = [
-            _hashing(column, cells, joined)
-            for column, cells in zip(batch.schema[:width], batch.columns[:width], strict=True)
-        ]
-        found += map(hash, zip(*columns, strict=True)) if columns else [0] * batch.length
-    return found
-
-
-def _hashing(column: Column, cells: Sequence[Cell], joined: bool) -> Iterable[Any]:
-    """Cells whose hashes are the same from run to run: of sums that are joined, the digits that are (their order is not)."""
-    if column.type.multi:
-        return [tuple(sorted(cell, key=repr)) if isinstance(cell, list) else cell for cell in cells]
-    if column.type.name is not TypeName.FLOAT64:
-        return cells
-    if joined:
-        return [cell if cell is None else f"{cell:.{_SIGNIFICANT}g}" for cell in cells]
-    return [None if cell != cell else cell for cell in cells]  # NaN hashes by where it lies
-
 
 class Walk:
     """One question's rows behind its first page. One page at a time."""
 
-    def __init__(self, question: Question, context: RequestContext, first: Sequence[int]) -> None:
-        """`context` is the first page's, whose instant is `now` for all; `first` are the identities of its rows."""
+    def __init__(self, question: Question, context: RequestContext, first: Given) -> None:
+        """`context` is the first page's, whose instant is `now` for all; `first` are its rows."""
         self.question = question
         self.given = len(first)
         self.turn = asyncio.Lock()
         self._now_ns, self._principal = context.now_ns, context.principal
-        self._left_out = Counter(first)
+        self._leaving_out = LeavingOut(first)
+        self._first: frozenset[str] | None = frozenset(context.partial_sources)
         self._context: RequestContext | None = None
         self._prepared: Prepared | None = None
         self._stream: AsyncIterator[Batch] | None = None
@@ -70,7 +43,8 @@ class Walk:
         return self._stream is not None
 
     async def page(self, size: int, services: Services, request: RequestContext, idle_seconds: float) -> Page:
-        """The next rows; `has_more` tells whether there are others. Notes what it took in `request`."""
+        """The next rows; `has_more` tells whether there are others. Notes what it took in `request`. Raises RequestError
+        (CURSOR_EXPIRED) where other sources answered in part than for the first page, whose rows are no longer known."""
         context = await self._opened(services, request, idle_seconds)
         before = {report.source: (report.rows, report.took_ms) for report in context.sources}
         context.id, context.traceparent = request.id, request.traceparent
@@ -92,6 +66,8 @@ class Walk:
                     rows += batch.length
         except (CatalogStale, NotProven) as error:
             raise changing(self.question) from error
+        if self._first is not None:
+            self._compare(context)
         request.sources = [_since(report, before) for report in context.sources]
         request.warnings, request.partial_sources = context.warnings, context.partial_sources
         assert self._prepared is not None
@@ -119,23 +95,25 @@ class Walk:
         if self._stream is None:
             return None
         while (batch := await anext(self._stream, None)) is not None:
-            batch = self._without_first(batch) if self._left_out else batch
+            batch = batch if self._leaving_out.done else self._leaving_out.rest(batch)
             if batch.length:
                 return batch
+        if not self._leaving_out.done:
+            assert self._context is not None
+            self._context.warn(
+                "RESULT_CHANGED",
+                "Rows of the first page are not in the result any more: of what has changed since, something may stand "
+                "on two pages or on none.",
+            )
         return None
 
-    def _without_first(self, batch: Batch) -> Batch:
-        kept: list[int] = []
-        for at, one in enumerate(identities(self.question, [batch])):
-            if self._left_out.get(one):
-                self._left_out[one] -= 1
-                if not self._left_out[one]:
-                    del self._left_out[one]
-            else:
-                kept.append(at)
-        if len(kept) == batch.length:
-            return batch
-        return Batch(batch.schema, [[column[at] for at in kept] for column in batch.columns], len(kept))
+    def _compare(self, context: RequestContext) -> None:
+        """Once: whether all rows are of the sources that the first page was of."""
+        other, self._first = context.partial_sources ^ (self._first or frozenset()), None
+        if other:
+            names = ", ".join(map(repr, sorted(other)))
+            message = f"Of {names} the first page held other rows than this would: a source was down, and is no more."
+            raise RequestError(message, code="CURSOR_EXPIRED", pointer="/cursor")
 
 
 def _since(report: SourceReport, before: dict[str, tuple[int, float]]) -> SourceReport:

@@ -1,0 +1,125 @@
+"""The property: a whole result by cursor is the reference's rows, each once and in their order, whatever the pages' sizes.
+
+Rows, groups, joined rows and unions of every store; 160 bodies, the same ones each time. HOSTMONITOR_TEST_CURSORS=N makes N,
+new ones each time. And every named case of several sources, by small pages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from apps.cursors import Cursors
+from libs.errors import HostMonitorError
+from libs.signing import Signer
+from unittest_.conformance.bodies import bodies
+from unittest_.conformance.case import TIME, Body
+from unittest_.conformance.cases_joins import MixCase, mix_cases
+from unittest_.conformance.data import NOW, data_sets
+from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, SERIES, STORES, MixStores
+from unittest_.conformance.random_joins import SETS, Draw, mix_bodies
+from unittest_.conformance.stores import StoreId
+from unittest_.conformance.walking import walked
+from unittest_.reference import Answer, Refused, differences
+from unittest_.reference.mix import mixed
+
+ASKED = os.environ.get("HOSTMONITOR_TEST_CURSORS", "")
+BODIES = int(ASKED or 160)
+PAIRS = ((ES, INFLUX), (DOCS, SERIES), (INFLUX, DOCS), (SERIES, ES))
+# The reference compares rows that may change places one by one.
+_MOST_ROWS = 1000
+# A case on one pair: each pair has some.
+_CASES = [case for case in mix_cases() if case.error is None]
+
+
+@dataclass
+class Walked:
+    stores: MixStores
+    cursors: Cursors
+
+
+@pytest.fixture(scope="module")
+async def held(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Walked]:
+    folder = tmp_path_factory.mktemp("walked")
+    opened = MixStores(folder, f"walked-{uuid.uuid4().hex[:8]}")
+    cursors = Cursors(Signer(folder / "cursor.key"))
+    yield Walked(opened, cursors)
+    await cursors.close()
+    await opened.close()
+
+
+@st.composite
+def single_bodies(draw: Draw, kind: str) -> tuple[Body, tuple[str, str]]:
+    """A body over one source, `$a`."""
+    name = draw(st.sampled_from([name for name in SETS if kind in data_sets()[name].kinds]))
+    body = {"from": "$a", **draw(bodies(data_sets()[name]))}
+    return json.loads(json.dumps(body).replace(TIME, "$time_a")), (name, name)
+
+
+async def check(
+    body: Body, pair: tuple[StoreId, StoreId], sets: tuple[str, str], sizes: list[int], held: Walked
+) -> None:
+    named = await held.stores.bound(body | {"limit": 10_000}, pair, sets)
+    try:
+        expected = mixed(named, held.stores.tables(), NOW)
+    except Refused:
+        return
+    if len(expected.ranked) > _MOST_ROWS:
+        return
+    wrong = await _wrong(named, expected, sizes, held)
+    assert not wrong, "\n".join([f"{pair[0]} × {pair[1]}, {sizes}:", *wrong, f"the body: {json.dumps(named)}"])
+    assert held.cursors.open == 0
+
+
+async def _wrong(body: Body, expected: Answer, sizes: list[int], held: Walked) -> list[str]:
+    try:
+        payload, pages = await walked(body, sizes, held.stores.services, held.cursors)
+    except HostMonitorError as error:
+        return [f"{error.code.name} ({error.message})"]
+    if len(expected.ranked) > sizes[0] and pages == 1:
+        return ["one page held all"]
+    return differences(expected, payload)
+
+
+def _sizes() -> st.SearchStrategy[list[int]]:
+    return st.lists(st.sampled_from([1, 2, 3, 7, 20, 100]), min_size=1, max_size=6)
+
+
+def _property(pair: tuple[StoreId, StoreId], drawn: Any, examples: int) -> Any:
+    @settings(
+        max_examples=max(1, examples),
+        derandomize=not ASKED,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(drawn=drawn, sizes=_sizes())
+    async def test(drawn: tuple[Body, tuple[str, str]], sizes: list[int], held: Walked) -> None:
+        await check(drawn[0], pair, drawn[1], sizes, held)
+
+    return test
+
+
+test_embedded_documents, test_elasticsearch, test_embedded_series, test_influx = (
+    _property((store, store), single_bodies(store.kind), BODIES // 8) for store in (DOCS, ES, SERIES, INFLUX)
+)
+test_real, test_embedded, test_series_first, test_documents_last = (
+    _property(pair, mix_bodies((pair[0].kind, pair[1].kind)), BODIES // 8) for pair in PAIRS
+)
+assert set(STORES) == {DOCS, ES, SERIES, INFLUX}
+
+
+@pytest.mark.parametrize(("at", "case"), list(enumerate(_CASES)), ids=[case.name for case in _CASES])
+async def test_case(at: int, case: MixCase, held: Walked) -> None:
+    await check(case.body, PAIRS[at % len(PAIRS)], case.sets, [1 + at % 3, 2, 1, 5], held)
