@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,8 @@ from sanic import Sanic
 from apps.cursors import Cursors
 from apps.demo import load_demo
 from apps.health import Source, add_health
+from apps.jobs.records import JobRecords
+from apps.jobs.runner import JobLimits, Jobs
 from apps.mix.lookups import Lookups
 from apps.mix.saved import describe
 from apps.mix.saved_queries import SavedQueries
@@ -35,6 +38,7 @@ from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
 from libs.signing import Signer
+from libs.spool import Spools
 from libs.state import State
 from middlewares import access, errors
 from middlewares.connection import StrictProtocol
@@ -74,6 +78,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     state = State(settings.data_dir)
     lookups = LookupTables(state, settings.limits.lookups)
     services = open_services(settings, [LookupBackend(lookups)])
+    services = replace(services, jobs=open_jobs(settings, state), address=settings.public_url or settings.base_path)
     sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, ABOUT, base_path=settings.base_path, public_url=settings.public_url or "")
     saved = SavedQueries(state, settings.limits.saved_queries)
@@ -102,6 +107,15 @@ def open_services(settings: Settings, own: Sequence[Backend] = ()) -> Services:
     return Services(factory, engine, limits.costs(), slow, cursors, roles=settings.role_limits())
 
 
+def open_jobs(settings: Settings, state: State) -> Jobs:
+    """The jobs of the data folder, with an engine of their own."""
+    own, folder = settings.jobs, settings.data_dir
+    limits = JobLimits(own.seconds, own.at_once, own.per_caller, own.expiry_seconds)
+    spools = Spools(folder / "jobs", own.result_bytes, own.spool_bytes)
+    engine = partial(Engine, folder / "spill-jobs", memory_mb=settings.limits.memory_mb, threads=own.at_once)
+    return Jobs(JobRecords(state), spools, limits, engine, Signer(folder / "cursor.key"))
+
+
 def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:
     return InstanceConfig(
         name=name,
@@ -127,9 +141,13 @@ def _open_and_close(app: Sanic[Any, Any], services: Services, state: State) -> N
     @app.before_server_start
     async def open_state(app: Sanic[Any, Any]) -> None:
         await state.open()
+        if services.jobs is not None:
+            await services.jobs.open()
 
     @app.after_server_stop
     async def close(app: Sanic[Any, Any]) -> None:
+        if services.jobs is not None:
+            await services.jobs.close()
         if services.cursors is not None:
             await services.cursors.close()
         await services.factory.close()

@@ -74,6 +74,14 @@ class Cursors:
         self._forget_old()
         return self._token(name, len(first), caller)
 
+    def question(self, token: str, context: RequestContext) -> Question:
+        """What the result of a cursor was asked by. Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED)."""
+        name, _ = self._read(token, context)
+        kept = self._kept.get(name)
+        if kept is None:
+            raise _expired()
+        return kept.question
+
     async def follow(
         self, token: str, size: int | None, services: Services, context: RequestContext, belongs: Belongs | None = None
     ) -> tuple[Page, str | None]:

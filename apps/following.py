@@ -10,10 +10,11 @@ import orjson
 from pydantic import Field
 from sanic import HTTPResponse, Request
 
-from apps import streams
+from apps import links, streams
 from apps.cursors import Belongs
+from apps.jobs import results
 from apps.pipeline import Services, stage
-from libs.context import RequestContext
+from apps.slow import told_if_slow
 from libs.errors import NotFoundError, RequestError
 from libs.rest import QueryModel
 from middlewares.format import Shape, page_response, server_timing
@@ -66,23 +67,32 @@ async def answer_body(
     return await answer(services, token, limit, shape, _belongs(members, instance, target))
 
 
+async def answer_link(services: Services, token: str, limit: int | None, shape: Shape) -> HTTPResponse:
+    """The page that a cursor names, of a query's rows or of a job's result. Raises RequestError (CURSOR_INVALID,
+    CURSOR_EXPIRED)."""
+    caller = services.new_context().principal.name
+    of_result = await results.follow(services, token, caller, limit, shape)
+    return of_result or await answer(services, token, limit, shape)
+
+
 async def answer(
     services: Services, token: str, limit: int | None, shape: Shape, belongs: Belongs | None = None
 ) -> HTTPResponse:
-    """The page that a cursor names. Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED)."""
+    """The page that a query's cursor names. Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED)."""
     started = time.perf_counter()
     context = services.new_context()
     if services.cursors is None:
         raise NotFoundError("This service keeps no cursors.", code="CURSOR_EXPIRED")
-    with stage(context, "execute"):
-        page, cursor = await services.cursors.follow(token, limit, services, context, belongs)
-    return _response(replace(page, cursor=cursor), context, started, shape)
-
-
-def _response(page: Any, context: RequestContext, started: float, shape: Shape) -> HTTPResponse:
-    with stage(context, "format"):
-        response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
+    question = services.cursors.question(token, context)
+    with told_if_slow(question, services, context, started) as answered:
+        with stage(context, "execute"):
+            page, cursor = await services.cursors.follow(token, limit, services, context, belongs)
+        answered.rows = sum(batch.length for batch in page.batches)
+        with stage(context, "format"):
+            took_ms = (time.perf_counter() - started) * 1000
+            response = page_response(replace(page, cursor=cursor), context, took_ms, shape)
     response.headers["server-timing"] = server_timing(context)
+    links.add_next(response, services, cursor, limit, shape)
     return response
 
 

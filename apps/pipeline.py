@@ -29,6 +29,7 @@ from query.whole import flows, unlimited, whole
 
 if TYPE_CHECKING:
     from apps.cursors import Cursors
+    from apps.jobs.runner import Jobs
 
 # One page; all rows, in the store's own order unless told (a stream); all rows in the page's order (a cursor's walk).
 Extent = Literal["page", "stream", "walk"]
@@ -45,6 +46,9 @@ class Services:
     cursors: Cursors | None = None
     plans: PlanCache[Prepared] = field(default_factory=PlanCache)
     roles: Mapping[str, Limits] = field(default_factory=dict)
+    jobs: Jobs | None = None
+    # What stands before a route's path in a link: the public address, or the base path.
+    address: str = ""
 
     def limits_of(self, principal: Principal) -> Limits:
         """What the caller's queries may cost."""

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field
 from sanic import HTTPResponse, Request
 
-from apps import following, streams
+from apps import following, links, streams
 from apps.freshness import newest, total
+from apps.jobs import results
 from apps.pipeline import Services, explained, prepare, run, stage
 from apps.slow import told_if_slow
 from libs.context import RequestContext
@@ -54,6 +55,10 @@ async def answer(
     started = time.perf_counter()
     context = services.new_context()
     question = _parse(request, services, instance, target, context)
+    if "prefer" in request.headers:
+        accepted = await results.accepted(request, question, services, context)
+        if accepted is not None:
+            return accepted
     media_type = streams.wanted(request)
     if media_type is not None:
         with told_if_slow(question, services, context, started) as answered:
@@ -81,6 +86,7 @@ async def answer_question(
         with stage(context, "format"):
             response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
     response.headers["server-timing"] = server_timing(context)
+    links.add_next(response, services, page.cursor, shape=shape)
     return response
 
 

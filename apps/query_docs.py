@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from apps.jobs.docs import takes_jobs
 from apps.queries import ShapeQuery
 from libs.rest import Namespace, RawSchema
 from middlewares.stream_formats import ARROW, CSV, NDJSON
@@ -16,7 +17,7 @@ QUERY_ANSWER = RawSchema("QueryAnswer", answer_schema())
 
 FAILURES = (
     "FIELD_UNKNOWN", "TYPE_MISMATCH", "OPERATOR_UNKNOWN", "TIME_INVALID", "EXPRESSION_INVALID", "COST_EXCEEDED",
-    "STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED",
+    "RATE_LIMITED", "STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED",
 )  # fmt: skip
 _PLAN = {
     "plan": {"node": "scan", "source": "es/access", "native": {"sql": "SELECT …"}},
@@ -46,6 +47,7 @@ def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answ
         namespace.query(ShapeQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
         streams(namespace),
+        takes_jobs(namespace),
         *(namespace.fails(code) for code in (unknown, "CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)),
     )
 

@@ -10,6 +10,7 @@ import apps.mix.batch
 from apps.es.resources import namespace as documents
 from apps.influx.resources import namespace as series
 from apps.instance import DocumentInstance, SeriesInstance
+from apps.mix.jobs import namespace as jobs
 from apps.mix.lookups import Lookups
 from apps.mix.lookups import namespace as lookup_tables
 from apps.mix.resources import namespace as mix
@@ -31,6 +32,8 @@ def add_routes(api: Api, services: Services, lookups: Lookups, saved: SavedQueri
     api.add(mix, args=(services,))
     api.add(lookup_tables, args=(lookups,))
     api.add(saved_queries, args=(Saved(services, saved),))
+    if services.jobs is not None:
+        api.add(jobs, args=(services, services.jobs))
 
 
 def add_instance(api: Api, backend: Backend, services: Services, ingest_bytes: int) -> None:

@@ -39,10 +39,15 @@ def told_if_slow(question: Question, services: Services, context: RequestContext
                 "slow query",
                 seconds=round(took, 3),
                 plan=question_hash(question),
-                sources=sorted({"/".join((source.instance, *source.target)) for source in sources(question)}),
+                sources=source_names(question),
                 rows=answered.rows,
                 fetched=sum(report.rows for report in context.sources),
             )
+
+
+def source_names(question: Question) -> list[str]:
+    """What a question reads, each as the logs show it: `es/access`, `influx/telegraf/cpu`."""
+    return sorted({"/".join((source.instance, *source.target)) for source in sources(question)})
 
 
 def question_hash(question: Question) -> str:

@@ -9,18 +9,23 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from sanic import HTTPResponse, Request
 
+from apps import streams
+from apps.jobs import results
+from apps.jobs.docs import takes_jobs
 from apps.pipeline import Services, stage
-from apps.queries import Shape, answer_question
+from apps.queries import ShapeQuery, answer_question
 from apps.query_docs import FAILURES, QUERY_ANSWER, stack
+from apps.query_docs import streams as streams_declared
+from apps.slow import told_if_slow
 from libs.errors import RequestError
-from libs.rest import Namespace, QueryModel
+from libs.rest import Namespace
 from parser.url_filters import at_parameters, parse_url
 from query.catalog import SourceRef
 
-_OTHERS = ("shape",)
+_OTHERS = tuple(ShapeQuery.model_fields)
 
 
-class RowsQuery(QueryModel):
+class RowsQuery(ShapeQuery):
     """Filters: `<field>=<operator>.<value>`, or `not.<operator>.<value>`; lists are `in.(a,"b,c")`."""
 
     model_config = ConfigDict(
@@ -38,18 +43,32 @@ class RowsQuery(QueryModel):
     partial: str | None = Field(None, description="`true` takes a partial answer.")
     timeout: str | None = Field(None, description="A shorter deadline, such as `5s`.")
     exact: str | None = Field(None, description="`true` refuses approximations.")
-    shape: Shape = Field("objects", description="Rows as objects, or as arrays in the columns' order.")
+    total: str | None = Field(None, description="`true` counts all rows, whatever the limit.")
+    require_fresh: str | None = Field(
+        None, description="Refuses rows where the newest one is older than this.", examples=["5m"]
+    )
 
 
 async def answer(
     request: Request, services: Services, instance: str, target: tuple[str, ...], query: RowsQuery
-) -> HTTPResponse:
-    """One page of rows. Raises RequestError, its pointers at `query/<name>`."""
+) -> HTTPResponse | None:
+    """One page of rows, or all of them as a stream (None: it has gone out). Raises RequestError, its pointers at
+    `query/<name>`."""
     started = time.perf_counter()
     context = services.new_context()
     try:
         with stage(context, "parse"):
             question = parse_url(request.query_string, SourceRef(instance, target), _OTHERS)
+        accepted = await results.accepted(request, question, services, context)
+        if accepted is not None:
+            return accepted
+        media_type = streams.wanted(request)
+        if media_type is not None:
+            with told_if_slow(question, services, context, started) as answered:
+                await streams.answer(
+                    request, question, services, context, media_type, query.shape, query.csv_guard, answered
+                )
+            return None
         return await answer_question(question, services, context, query.shape, started)
     except RequestError as error:
         raise at_parameters(error) from None
@@ -66,5 +85,7 @@ def answers(namespace: Namespace, unknown: str, answer: Mapping[str, Any]) -> Ca
         ),
         namespace.query(RowsQuery),
         namespace.returns(200, QUERY_ANSWER, "The rows", example=dict(answer)),
+        streams_declared(namespace),
+        takes_jobs(namespace),
         *(namespace.fails(code) for code in (unknown, *FAILURES)),
     )

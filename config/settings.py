@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.instances import DEFAULT_KINDS, EMBEDDED, InstanceSettings, StoreUrl, http_url, instance_name
+from config.jobs import JobSettings
 from config.limits import MEBIBYTE, LimitsSettings, RoleSettings, role_name
 from libs.context import Limits
 from libs.errors import ConfigError
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     pool: PoolSettings = Field(default=PoolSettings(), description="")
     server: ServerSettings = Field(default=ServerSettings(), description="")
     log: LogSettings = Field(default=LogSettings(), description="")
+    jobs: JobSettings = Field(default=JobSettings(), description="")
     instances: dict[Annotated[str, AfterValidator(instance_name)], InstanceSettings] = Field(
         default_factory=dict, description="The named instances; `es` and `influx` exist in any case."
     )

@@ -13,4 +13,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE saved_query (name TEXT PRIMARY KEY, version BIGINT NOT NULL, changed_at TEXT NOT NULL,"
         " tag TEXT NOT NULL, body TEXT NOT NULL, parameters TEXT NOT NULL)",
     ),
+    (
+        "CREATE TABLE job (id TEXT PRIMARY KEY, caller TEXT NOT NULL, state TEXT NOT NULL, created_at TEXT NOT NULL,"
+        " plan TEXT NOT NULL, sources TEXT NOT NULL, started_at TEXT, ended_at TEXT, expires_at TEXT,"
+        " rows BIGINT NOT NULL, bytes BIGINT NOT NULL, columns TEXT NOT NULL, noticed TEXT NOT NULL, error TEXT)",
+        "CREATE INDEX job_of_caller ON job (caller, created_at)",
+    ),
 )

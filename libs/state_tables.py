@@ -30,3 +30,24 @@ SAVED_QUERY = Table(
     Column("body", Text, nullable=False),
     Column("parameters", Text, nullable=False),
 )
+
+# A query that runs, or ran, behind its request. `sources`, `columns` (of the result) and `noticed` (what `meta` says of it)
+# are JSON, `error` that of the common shape; the rows themselves are in a file of the data folder.
+JOB = Table(
+    "job",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("caller", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("sources", Text, nullable=False),
+    Column("started_at", Text),
+    Column("ended_at", Text),
+    Column("expires_at", Text),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("columns", Text, nullable=False),
+    Column("noticed", Text, nullable=False),
+    Column("error", Text),
+)

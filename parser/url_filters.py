@@ -25,7 +25,8 @@ from query.question import Question, SelectField, TimeRange
 from query.vocabulary import OPERATORS
 
 GROUPS = ("and", "or", "not.and", "not.or")
-_OPTIONS = ("partial", "timeout", "exact")
+_FLAGS = ("partial", "exact", "total")
+_OPTIONS = (*_FLAGS, "timeout", "require_fresh")
 # Parameters that are no filters, each given once; a field of such a name is filtered within a group.
 WORDS = ("select", "order", "limit", "from", "to", "time_field", *_OPTIONS)
 _CONDITION = re.compile(r"(not\.)?([a-z_]+)\.(.*)", re.DOTALL)
@@ -75,7 +76,7 @@ def pointer(name: str) -> str:
 
 def at_parameters(error: RequestError) -> RequestError:
     """The error with each pointer at a whole parameter: binding points into a condition, and to members of a body."""
-    members = {"query": "query/from", "query/field": "query/time_field"}
+    members = {"query": "query/from", "query/field": "query/time_field", "/options/partial": "query/partial"}
     issues: list[Issue] = []
     for issue in error.issues:
         at = members.get(issue.pointer, issue.pointer)
@@ -159,5 +160,5 @@ def _options(reading: Reading, given: dict[str, str]) -> Options:
     words: dict[str, Any] = {"true": True, "false": False}
     options = {name: given[name] for name in _OPTIONS if name in given}
     return read_options(
-        reading, {name: text if name == "timeout" else words.get(text, text) for name, text in options.items()}, "query"
+        reading, {name: words.get(text, text) if name in _FLAGS else text for name, text in options.items()}, "query"
     )

@@ -11,17 +11,19 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from apps.pipeline import Services
 from config.settings import Settings
 from main import create_app
 from unittest_.sample_service import running
 
 
 class Client:
-    """A thin client of one running service."""
+    """A thin client of one running service; `services` is its inside, for what no route shows."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, services: Services | None = None) -> None:
         self.url = url
         self.session = session
+        self.services = services
 
     async def send(self, method: str, path: str, **arguments: Any) -> tuple[int, Any]:
         """(status, decoded JSON or None). `path` is sent as it is written."""
@@ -46,4 +48,4 @@ async def service(folder: Path, **settings: Any) -> AsyncIterator[Client]:
     # Sanic can rewrite its classes for one app in a process alone.
     app.config.TOUCHUP = False
     async with running(app) as url, aiohttp.ClientSession() as session:
-        yield Client(url, session)
+        yield Client(url, session, app.ctx.services)

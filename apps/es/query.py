@@ -68,5 +68,5 @@ class Validate(DocumentResource):
 @namespace.route("/index/<index>/rows", suffix="Full")
 class Rows(DocumentResource):
     @url_rows.answers(namespace, "INDEX_UNKNOWN", ROWS)
-    async def get(self, request: Request, index: str, query: RowsQuery) -> HTTPResponse:
+    async def get(self, request: Request, index: str, query: RowsQuery) -> HTTPResponse | None:
         return await url_rows.answer(request, self.instance.services, self.instance.name, (index,), query)

@@ -71,5 +71,5 @@ class Validate(SeriesResource):
 @namespace.route("/db/<db>/<measurement>/rows", suffix="Full")
 class Rows(SeriesResource):
     @url_rows.answers(namespace, "MEASUREMENT_UNKNOWN", ROWS)
-    async def get(self, request: Request, db: str, measurement: str, query: RowsQuery) -> HTTPResponse:
+    async def get(self, request: Request, db: str, measurement: str, query: RowsQuery) -> HTTPResponse | None:
         return await url_rows.answer(request, self.instance.services, self.instance.name, (db, measurement), query)

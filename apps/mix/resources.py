@@ -105,7 +105,7 @@ class Cursor(MixResource):
     @namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=ANSWER)
     @namespace.fails("CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)
     async def get(self, request: Request, cursor: str, query: following.CursorQuery) -> HTTPResponse:
-        return await following.answer(self.services, cursor, query.limit, query.shape)
+        return await following.answer_link(self.services, cursor, query.limit, query.shape)
 
 
 async def _from_each(

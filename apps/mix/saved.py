@@ -15,6 +15,8 @@ from sanic import HTTPResponse, Request
 
 from apps import streams
 from apps.es.query import ANSWER
+from apps.jobs import results
+from apps.jobs.docs import takes_jobs
 from apps.mix.saved_queries import SavedQueries, SavedQuery, shown_parameter
 from apps.pipeline import Services, stage
 from apps.queries import ShapeQuery, answer_question
@@ -111,6 +113,7 @@ class Run(SavedResource):
     @namespace.query(RunQuery)
     @namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=ANSWER)
     @streams_declared(namespace)
+    @takes_jobs(namespace)
     @namespace.returns(304, None, "It is what the client holds (If-None-Match)")
     @namespace.fails("SAVED_UNKNOWN", *FAILURES)
     async def get(self, request: Request, saved: str, query: RunQuery) -> HTTPResponse | None:
@@ -121,6 +124,9 @@ class Run(SavedResource):
             question = fill(found.saved, _given(request))
         media_type = streams.wanted(request)
         try:
+            accepted = await results.accepted(request, question, self.services, context)
+            if accepted is not None:
+                return accepted
             if media_type is not None:
                 with told_if_slow(question, self.services, context, started) as answered:
                     await streams.answer(
@@ -131,7 +137,7 @@ class Run(SavedResource):
         except RequestError as error:
             raise at_parameters(error, found.saved) from None
         tag = _answer_tag(response)
-        headers = {"etag": quoted(tag), "cache-control": _cache_control(found), "vary": "accept"}
+        headers = {"etag": quoted(tag), "cache-control": _cache_control(found), "vary": "accept, prefer"}
         response.headers.update(headers)
         return not_modified(request, tag, headers) or response
 
@@ -175,7 +181,7 @@ async def describe(queries: SavedQueries, paths: Mapping[str, Any]) -> dict[str,
     """The paths of the document for each saved query, made from that of running any of them."""
     template = f"{namespace.path}/saved/{{saved}}"
     run: dict[str, Any] = paths[template]["get"]
-    common = [one for one in run["parameters"] if one["name"] in RESERVED]
+    common = [one for one in run["parameters"] if one["name"] in RESERVED or one["in"] == "header"]
     found: dict[str, Any] = {}
     for one in await queries.list():
         own = [_parameter(parameter) for parameter in one.saved.parameters]

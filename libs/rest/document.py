@@ -92,7 +92,11 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
         "tags": [endpoint.tag, *operation.tags],
         "summary": summary,
         "description": description,
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(operation, schemas)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(operation, schemas),
+            *_header_parameters(operation),
+        ],
     }
     if operation.deprecated:
         values["deprecated"] = True
@@ -161,6 +165,12 @@ def _other_parameters(model: Json) -> Json:
         parameter["example"] = model["examples"][0]
     schema: Json = {"type": "object", "additionalProperties": {"type": "string"}}
     return parameter | {"required": False, "style": "form", "explode": True, "schema": schema}
+
+
+def _header_parameters(operation: Operation) -> Iterator[Json]:
+    for header in operation.headers:
+        parameter: Json = {"name": header.name, "in": "header", "required": False}
+        yield parameter | {"description": header.description, "example": header.example, "schema": {"type": "string"}}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Json:

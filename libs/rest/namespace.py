@@ -154,6 +154,15 @@ class Namespace:
 
         return decorate
 
+    def header(self, name: str, description: str, *, example: str) -> Callable[[F], F]:
+        """Describes a header that the operation reads; it is optional."""
+
+        def decorate(function: F) -> F:
+            operation_of(function).headers += (Parameter(name, description, example),)
+            return function
+
+        return decorate
+
     def returns(
         self,
         status: int,

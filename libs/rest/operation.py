@@ -81,7 +81,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What the document says of a path parameter."""
+    """What the document says of a parameter in the path or a header."""
 
     name: str
     description: str
@@ -100,6 +100,7 @@ class Operation:
     hidden: bool = False
     body: Body | None = None
     query: type[BaseModel] | None = None
+    headers: tuple[Parameter, ...] = ()
     answers: dict[int, Answer] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
 
