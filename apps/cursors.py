@@ -99,7 +99,7 @@ class Cursors:
             walk = kept.walk = Walk(kept.question, kept.context, kept.first)
             self._make_room(kept)
         size = size or kept.question.limit or DEFAULT_ROWS
-        async with walk.turn:
+        async with services.places.held(context), walk.turn:
             return await self._page(name, kept, walk, given, size, services, context)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from libs.context import ANYBODY, Limits, Principal, RequestContext, request_id_
 from libs.errors import StoreError
 from libs.result import Batch
 from middlewares.format import Page
+from middlewares.limits import Places
 from operator_.base import Operator, close
 from operator_.build import build
 from operator_.engine import Engine
@@ -46,6 +47,7 @@ class Services:
     cursors: Cursors | None = None
     plans: PlanCache[Prepared] = field(default_factory=PlanCache)
     roles: Mapping[str, Limits] = field(default_factory=dict)
+    places: Places = field(default_factory=Places)
     jobs: Jobs | None = None
     # What stands before a route's path in a link: the public address, or the base path.
     address: str = ""

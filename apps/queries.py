@@ -72,7 +72,14 @@ async def answer(
 async def answer_question(
     question: Question, services: Services, context: RequestContext, shape: Shape, started: float
 ) -> HTTPResponse:
-    """One page of what any parser has read; `started` is when, by time.perf_counter."""
+    """One page of what any parser has read; `started` is when, by time.perf_counter. Raises RequestError (RATE_LIMITED)."""
+    async with services.places.held(context):
+        return await _page(question, services, context, shape, started)
+
+
+async def _page(
+    question: Question, services: Services, context: RequestContext, shape: Shape, started: float
+) -> HTTPResponse:
     with told_if_slow(question, services, context, started) as answered:
         fresh = {} if question.options.require_fresh_ns is None else await newest(question, services, context)
         page, _ = await run(question, services, context)

@@ -54,13 +54,14 @@ async def answer(
             pointer="/options/partial",
             hint="leave it away, or ask for pages of JSON",
         )
-    if question.options.require_fresh_ns is not None:
-        await newest(question, services, context)
-    prepared, batches = await begin(question, services, context)
-    schema = prepared.operator.schema
-    form = stream_format(media_type, schema, context, shape, csv_guard)
-    async with aclosing(batches):
-        await send_stream(request, schema, _counted(batches, answered), form, context)
+    async with services.places.held(context):
+        if question.options.require_fresh_ns is not None:
+            await newest(question, services, context)
+        prepared, batches = await begin(question, services, context)
+        schema = prepared.operator.schema
+        form = stream_format(media_type, schema, context, shape, csv_guard)
+        async with aclosing(batches):
+            await send_stream(request, schema, _counted(batches, answered), form, context)
 
 
 async def _counted(batches: AsyncIterator[Batch], answered: Answered) -> AsyncIterator[Batch]:

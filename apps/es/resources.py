@@ -108,8 +108,12 @@ class Index(DocumentResource):
     )
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.fails("CLAUSE_UNSUPPORTED")
+    @namespace.fails("RATE_LIMITED")
     async def get(self, request: Request, index: str, body: dict[str, Any] | None) -> Any:
-        return await self.store.search(index, check_dsl(body or {}), self.instance.services.new_context())
+        services = self.instance.services
+        context = services.new_context()
+        async with services.places.held(context):
+            return await self.store.search(index, check_dsl(body or {}), context)
 
     @namespace.doc("Insert a document", operation_id="insertDocument")
     @namespace.expect(dict[str, Any], example=_DOCUMENT, validate=False)
