@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,11 +27,12 @@ from apps.mix.saved import describe
 from apps.mix.saved_queries import SavedQueries
 from apps.pipeline import Services
 from apps.routes import add_routes
+from apps.serving import listen, run
 from config.instances import InstanceSettings
 from config.load import load_settings
 from config.logging import configure_logging, log_access, lost_lines
 from config.settings import Settings, check_exposure
-from libs.errors import ConfigError, HostMonitorError
+from libs.errors import HostMonitorError
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
@@ -41,7 +40,6 @@ from libs.signing import Signer
 from libs.spool import Spools
 from libs.state import State
 from middlewares import access, errors
-from middlewares.connection import StrictProtocol
 from middlewares.request_id import IdentifiedRequest
 from operator_.engine import Engine
 from query.backend import Backend, InstanceConfig
@@ -50,11 +48,8 @@ from query.lookup import LookupBackend, LookupTables
 
 VERSION = "0.1.0"
 ABOUT = "One query language over plain HTTP: the same body answers the same rows from every store."
-BACKLOG = 1024
 # Sanic's own wait for the first byte of an answer: the query's deadline comes first.
 RESPONSE_GRACE_SECONDS = 30
-STOP_RETRY_SECONDS = 0.1
-SETTLED_SECONDS = 0.5
 
 cli = typer.Typer(add_completion=False, help="One query language over monitoring stores, over plain HTTP.")
 _log = structlog.get_logger("main")
@@ -185,35 +180,6 @@ def _watch_loop(app: Sanic[Any, Any]) -> None:
         app.ctx.loop_watch.cancel()
 
 
-def _stop_on_signals(app: Sanic[Any, Any]) -> None:
-    """SIGTERM and Ctrl-C end the service.
-
-    Sanic's own handlers, and the loop's, lose a signal that comes between its start and its running forever.
-    """
-    stopping = False
-
-    @app.after_server_start
-    async def listen(app: Sanic[Any, Any]) -> None:
-        loop = asyncio.get_running_loop()
-
-        # A stop while Sanic still runs its start is lost, and so is every later one: nothing is stopped before it is over.
-        settled = loop.time() + SETTLED_SECONDS
-
-        def stop() -> None:
-            if not stopping:
-                loop.call_later(STOP_RETRY_SECONDS, stop)
-                if loop.time() >= settled:
-                    app.stop(terminate=False)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-
-    @app.before_server_stop
-    async def begin(app: Sanic[Any, Any]) -> None:
-        nonlocal stopping
-        stopping = True
-
-
 @cli.callback(invoke_without_command=True)
 def without_a_word(context: typer.Context) -> None:
     """Without a word: serve."""
@@ -227,27 +193,22 @@ def serve() -> None:
     settings = _settings()
     warning = check_exposure(settings)
     configure_logging(settings)
-    listening = _listen(settings.host, settings.port)
-    app = create_app(settings)
+    listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    _stop_on_signals(app)
+    def make() -> Sanic[Any, Any]:
+        app = create_app(settings)
 
-    @app.after_server_start
-    async def tell(app: Sanic[Any, Any]) -> None:
-        if warning:
-            _log.warning(warning)
-        _log.info("serving", url=f"{address}{settings.base_path}/", version=VERSION, pid=os.getpid())
+        @app.after_server_start
+        async def tell(app: Sanic[Any, Any]) -> None:
+            if warning:
+                _log.warning(warning)
+            _log.info("serving", url=f"{address}{settings.base_path}/", version=VERSION, pid=os.getpid())
 
-    app.run(
-        sock=listening,
-        protocol=StrictProtocol,
-        single_process=True,
-        access_log=False,
-        motd=False,
-        register_sys_signals=False,
-    )
+        return app
+
+    run(make, listening)
 
 
 @cli.command()
@@ -280,21 +241,6 @@ def openapi(
 
 def _settings() -> Settings:
     return load_settings(os.environ)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a taken port is told before anything else happens; raises ConfigError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        raise ConfigError(f"cannot listen at HOSTMONITOR_HOST={host}, HOSTMONITOR_PORT={port}: {error}") from None
-    return listening
 
 
 def main() -> None:

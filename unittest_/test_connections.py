@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ import pytest
 from config.settings import Settings
 from main import create_app
 from middlewares import connection
-from middlewares.connection import StrictProtocol, check_head
+from middlewares.connection import StrictProtocol
+from middlewares.heads import check_head
 from unittest_.fault_proxy import Fault, faulty
 from unittest_.running_app import exchange
 from unittest_.sample_service import running
@@ -181,6 +183,35 @@ def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait(20)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before the first answer", "right after it"])
+def test_a_stop_that_comes_with_the_start_is_not_lost(tmp_path: Path, answered: bool) -> None:
+    """F28: whenever the signal comes once something is open, the start goes to its end, and then the stop does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = _start(tmp_path, port)
+    try:
+        if answered:
+            _await_answer(port, 30)
+        else:
+            _await_handler(process.pid, 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+
+
+def _await_handler(pid: int, seconds: float) -> None:
+    """Until the process catches SIGTERM, which is its bit 15 of SigCgt (proc_pid_status(5))."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        if found and int(found[1], 16) & 1 << (signal.SIGTERM - 1):
+            return
+        time.sleep(0.002)
+    raise TimeoutError
 
 
 async def test_sigterm_lets_requests_finish(tmp_path: Path, es_url: str) -> None:
