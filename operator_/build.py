@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
+from libs.result import Schema
 from operator_.attempt import AttemptOperator
 from operator_.base import Operator
 from operator_.light import LimitOperator, PickOperator
-from operator_.residual import Residual, ResidualEngine, ResidualOperator, rowwise
-from operator_.scan import ScanOperator
+from operator_.narrow import NarrowOperator, Wait
+from operator_.residual import Leaf, Residual, ResidualEngine, ResidualOperator, rowwise
+from operator_.scan import ScanOperator, engine_scan
 from operator_.tolerant import TolerantOperator
 from query.backend import Query
+from query.factory import QueryFactory
 from query.plan import Aggregate, Attempt, Fill, Limit, Plan, Project, Scan, inputs
-from query.plan_joins import Join, Union
+from query.plan_joins import Join, Narrowed, Union
 
 
-def build(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
-    """What runs the plan: scans, attempts, and first rows and columns of them as they are; all else by the engine."""
+def build(
+    plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine, factory: QueryFactory | None = None
+) -> Operator:
+    """What runs the plan: scans, attempts, and first rows and columns of them as they are; all else by the engine. The
+    factory compiles what waits for keys; without one nothing does."""
     match plan:
         case Scan():
             return ScanOperator(plan.source.instance, queries[plan])
         case Attempt(pushed, otherwise, reason):
-            return AttemptOperator(build(pushed, queries, engine), build(otherwise, queries, engine), reason)
+            ways = (build(pushed, queries, engine, factory), build(otherwise, queries, engine, factory))
+            return AttemptOperator(*ways, reason)
+        case Narrowed(child):
+            return build(child, queries, engine, factory)
         case Limit(child, count) if _light(child) or rowwise(child):
-            return LimitOperator(build(child, queries, engine), count)
+            return LimitOperator(build(child, queries, engine, factory), count)
         case Project(child, outputs) if _light(plan):
-            return PickOperator(build(child, queries, engine), tuple(output.name for output in outputs))
+            return PickOperator(build(child, queries, engine, factory), tuple(output.name for output in outputs))
         case _:
-            return _residual(plan, queries, engine)
+            return _residual(plan, queries, engine, factory)
 
 
 def _light(plan: Plan) -> bool:
@@ -43,30 +53,59 @@ def _light(plan: Plan) -> bool:
             return False
 
 
-def _residual(plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine) -> Operator:
+def _residual(
+    plan: Plan, queries: Mapping[Scan, Query], engine: ResidualEngine, factory: QueryFactory | None
+) -> Operator:
     names = {leaf: f"input{at}" for at, leaf in enumerate(dict.fromkeys(_leaves(plan)))}
-    operators = {name: build(leaf, queries, engine) for leaf, name in names.items()}
-    for leaf in _spared(plan):
-        operators[names[leaf]] = TolerantOperator(operators[names[leaf]])
-    return ResidualOperator(Residual(plan, names), operators, engine)
+    operators = {name: _fed(leaf, queries, engine, factory) for leaf, name in names.items()}
+    schemas = {name: operator.schema for name, operator in operators.items()}
+    spared, residual = _spared(plan), Residual(plan, names)
+    for leaf, name in names.items():
+        if isinstance(leaf, Narrowed) and factory is not None:
+            wait = _wait(leaf, residual, schemas)
+            operators[name] = NarrowOperator(
+                leaf, operators[name], partial(_made, engine, factory), factory.capabilities, wait, leaf in spared
+            )
+        elif leaf in spared:
+            operators[name] = TolerantOperator(operators[name])
+    return ResidualOperator(residual, operators, engine)
 
 
-def _leaves(plan: Plan) -> tuple[Scan | Attempt, ...]:
-    """Where the residual ends: at scans and attempts, from the left."""
-    if isinstance(plan, Scan | Attempt):
+def _fed(leaf: Leaf, queries: Mapping[Scan, Query], engine: ResidualEngine, factory: QueryFactory | None) -> Operator:
+    """What feeds the engine with a leaf's rows."""
+    plan = leaf.input if isinstance(leaf, Narrowed) else leaf
+    if isinstance(plan, Scan):
+        return engine_scan(plan.source.instance, queries[plan])
+    return build(plan, queries, engine, factory)
+
+
+def _made(engine: ResidualEngine, factory: QueryFactory, plan: Plan) -> Operator:
+    return build(plan, factory.compile(plan), engine, factory)
+
+
+def _wait(node: Narrowed, residual: Residual, schemas: Mapping[str, Schema]) -> Wait:
+    """Inputs that are the given side itself tell by their rows how many keys there can be; others are looked at longer."""
+    leaves = _leaves(node.given)
+    patience = node.most if leaves == (node.given,) else 10 * node.most
+    return Wait(frozenset(residual.names[leaf] for leaf in leaves), residual.keys(node, schemas), patience)
+
+
+def _leaves(plan: Plan) -> tuple[Leaf, ...]:
+    """Where the residual ends: at scans, attempts and sides that wait for keys, from the left."""
+    if isinstance(plan, Leaf):
         return (plan,)
     return tuple(leaf for child in inputs(plan) for leaf in _leaves(child))
 
 
-def _spared(plan: Plan) -> set[Scan | Attempt]:
+def _spared(plan: Plan) -> set[Leaf]:
     """The leaves that an answer may do without: those of the right sides of joins that keep every left row, with nulls, and
     of a union's parts. One that is needed elsewhere too is not among them."""
-    found: set[Scan | Attempt] = set()
-    needed: set[Scan | Attempt] = set()
+    found: set[Leaf] = set()
+    needed: set[Leaf] = set()
     waiting: list[tuple[Plan, bool]] = [(plan, False)]
     while waiting:
         node, spared = waiting.pop()
-        if isinstance(node, Scan | Attempt):
+        if isinstance(node, Leaf):
             (found if spared else needed).add(node)
         elif isinstance(node, Join):
             kept = node.how in ("left", "asof")

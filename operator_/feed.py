@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import sys
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import duckdb
 
 from libs.arrow import arrow_chunks, arrow_table
+from libs.arrow_batch import ArrowBatch
 from libs.context import RequestContext
 from libs.result import Batch
 from operator_.base import Operator, close
+from operator_.narrow import NarrowOperator
 from operator_.session import Session
+from query.sql import Statement
 
 _KEPT_ROWS = 100_000  # of an input, as Arrow; beyond them rows go to a table, which the engine bounds and spills
 
@@ -20,12 +24,15 @@ _CELLS_AT_ONCE = 5_000
 
 
 async def feed(session: Session, inputs: Mapping[str, Operator], context: RequestContext) -> None:
-    """Pulls all inputs at once and makes them tables of their names, with columns c0, c1, …; the first failure ends
-    the others."""
+    """Pulls all inputs at once, but those that wait for the keys of others, and makes them tables of their names, with
+    columns c0, c1, …; the first failure ends the others."""
     turn = asyncio.Lock()
-    tasks = [
-        asyncio.ensure_future(_Input(name, operator, session, turn).fill(context)) for name, operator in inputs.items()
-    ]
+    found = {name: _Input(name, operator, session, turn) for name, operator in inputs.items()}
+    for operator in inputs.values():
+        if isinstance(operator, NarrowOperator):
+            for name in operator.wait.inputs:
+                found[name].patience = min(found[name].patience, operator.wait.patience)
+    tasks = [asyncio.ensure_future(one.fill(found, context)) for one in found.values()]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -35,29 +42,54 @@ async def feed(session: Session, inputs: Mapping[str, Operator], context: Reques
 
 
 class _Input:
-    """One input on its way into the engine. The session's cursor serves one input at a time (`turn`)."""
+    """One input on its way into the engine. The session's cursor serves one input at a time (`turn`). It is `settled` once all
+    of it is there (true), or more than `patience` rows of it."""
 
     def __init__(self, name: str, operator: Operator, session: Session, turn: asyncio.Lock) -> None:
         self.name, self.operator, self.session, self.turn = name, operator, session, turn
         self.chunks: list[Any] = []
-        self.rows = 0
+        self.rows = self.seen = 0
         self.stored = False
+        self.patience = sys.maxsize
+        self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def fill(self, context: RequestContext) -> None:
-        stream = self.operator.execute(context)
+    async def fill(self, inputs: Mapping[str, _Input], context: RequestContext) -> None:
+        stream = await self._begun(inputs, context)
         try:
             async for batch in stream:
                 self.chunks += await self._converted(batch)
                 self.rows += batch.length
+                self.seen += batch.length
+                if self.seen > self.patience:
+                    self._settle(False)
                 if self.rows >= _KEPT_ROWS:
                     await self._run(self._store)
         finally:
             await close(stream)
         await self._run(self._store if self.stored else self._register)
+        self._settle(True)
+
+    async def _begun(self, inputs: Mapping[str, _Input], context: RequestContext) -> AsyncIterator[Batch]:
+        if not isinstance(self.operator, NarrowOperator):
+            return self.operator.execute(context)
+        wait = self.operator.wait
+        there = await asyncio.gather(*(asyncio.shield(inputs[name].settled) for name in wait.inputs))
+        rows = await self._keys(wait.keys, context) if all(there) else None
+        return self.operator.execute_for(rows, context)
+
+    async def _keys(self, statement: Statement, context: RequestContext) -> list[tuple[Any, ...]]:
+        limits = {"groups": context.limits.groups}
+        params = {name: limits.get(name, value) for name, value in statement.params.items()}
+        async with self.turn:
+            return await self.session.run(lambda cursor: cursor.execute(statement.sql, params).fetchall())
+
+    def _settle(self, whole: bool) -> None:
+        if not self.settled.done():
+            self.settled.set_result(whole)
 
     async def _converted(self, batch: Batch) -> list[Any]:
         """The batch as Arrow; a large one is converted in a thread, so that the event loop goes on."""
-        if batch.length * len(batch.columns) <= _CELLS_AT_ONCE:
+        if isinstance(batch, ArrowBatch) or batch.length * len(batch.columns) <= _CELLS_AT_ONCE:
             return arrow_chunks(batch) if batch.length else []
         return await asyncio.get_running_loop().run_in_executor(self.session.threads, arrow_chunks, batch)
 

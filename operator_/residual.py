@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,10 @@ from libs.context import RequestContext
 from libs.result import Batch, Schema
 from operator_.base import Operator
 from query.plan import Attempt, Filter, Plan, Project, Scan
-from query.sql import Cell, Relation, Statement, lower
+from query.plan_joins import Narrowed
+from query.sql import Cell, Relation, Statement, keys_statement, lower
+
+Leaf = Scan | Attempt | Narrowed
 
 
 @dataclass(frozen=True)
@@ -18,17 +21,23 @@ class Residual:
     """A plan whose leaves are named inputs. Plain data, so that another engine could run it elsewhere."""
 
     plan: Plan
-    names: Mapping[Scan | Attempt, str]
+    names: Mapping[Leaf, str]
 
     def lower(self, schemas: Mapping[str, Schema]) -> Statement:
         """One statement over tables of the inputs' names, whose columns are c0, c1, …; a limit of groups is to be set."""
+        return lower(self.plan, self._relations(schemas), groups=0)
 
-        def relation(leaf: Scan | Attempt) -> Relation:
+    def keys(self, node: Narrowed, schemas: Mapping[str, Schema]) -> Statement:
+        """The keys that a narrowed leaf waits for, over the inputs of the side that gives them."""
+        return keys_statement(node.given, self._relations(schemas), node.links, node.most)
+
+    def _relations(self, schemas: Mapping[str, Schema]) -> Callable[[Leaf], Relation]:
+        def relation(leaf: Leaf) -> Relation:
             name = self.names[leaf]
             cells = (Cell(f"{name}.c{at}", column) for at, column in enumerate(schemas[name]))
             return Relation(name, tuple(cells))
 
-        return lower(self.plan, relation, groups=0)
+        return relation
 
 
 class ResidualEngine(Protocol):

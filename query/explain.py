@@ -10,6 +10,7 @@ from libs.buckets import bucket_count
 from libs.context import Limits
 from libs.errors import CostError
 from query.backend import Capabilities, Ordering, Pushdown, Query
+from query.explain_joins import join_step, narrowed_step, over_step
 from query.expr import Predicate, conjuncts
 from query.expr_text import arithmetic_text, predicate_text
 from query.plan import (
@@ -31,7 +32,7 @@ from query.plan import (
     inputs,
     scans,
 )
-from query.plan_joins import Join, Over, OverItem, Top, Union
+from query.plan_joins import Join, Narrowed, Over, Top, Union
 from query.rules.filters import share
 
 Json = Any
@@ -62,6 +63,8 @@ def check_cost(plan: Plan, limits: Limits) -> None:
     """Raises CostError for what is sure to pass a limit: buckets to fill, and rows of a source that is fetched whole."""
     if isinstance(plan, Attempt):
         return check_cost(plan.pushed, limits)
+    if isinstance(plan, Narrowed):
+        return None  # how much of it is fetched shows when the keys are there
     if isinstance(plan, Fill):
         buckets = bucket_count(plan.start, plan.end, plan.bucket.width)
         if buckets > limits.groups:
@@ -170,11 +173,13 @@ def _tree(plan: Plan, found: list[Scan]) -> dict[str, Json]:
         case Limit(_, count):
             node = {"step": "limit", "count": count}
         case Join():
-            node = {"step": "join", **_join(plan)}
+            node = {"step": "join", **join_step(plan)}
+        case Narrowed():
+            node = narrowed_step(plan)
         case Union(_, labels):
             node = {"step": "union", "labels": list(labels)}
         case Over(_, items):
-            node = {"step": "over", "bucket": plan.bucket.name, "outputs": [_over(item) for item in items]}
+            node = {"step": "over", "bucket": plan.bucket.name, "outputs": [over_step(item) for item in items]}
         case Top():
             direction = "desc" if plan.descending else "asc"
             node = {"step": "top", "by": plan.by, "dir": direction, "n": plan.n, "per": list(plan.per)}
@@ -183,19 +188,6 @@ def _tree(plan: Plan, found: list[Scan]) -> dict[str, Json]:
         case _:
             assert_never(plan)
     return {**node, "inputs": [_tree(child, found) for child in inputs(plan)]}
-
-
-def _join(join: Join) -> dict[str, Json]:
-    told: dict[str, Json] = {"how": join.how, "as": join.alias, "on": [asdict(key) for key in join.on]}
-    if join.normalize:
-        told["normalize"] = list(join.normalize)
-    if join.asof is not None:
-        told["asof"] = {**asdict(join.asof), "tolerance": f"{join.asof.tolerance}ns"}
-    return {**told, "many": join.many}
-
-
-def _over(item: OverItem) -> dict[str, Json]:
-    return {"over": item.function, "of": item.of, **({"window": item.window} if item.window else {}), "as": item.name}
 
 
 def _output(output: Output) -> Json:
@@ -270,7 +262,7 @@ def _left(plan: Plan, capabilities: Mapping[str, Capabilities]) -> list[dict[str
             own = [{"part": "top", "reason": "no store keeps the first of each as the language does"}]
         case Merge():
             own = [{"part": "merge", "reason": "the parts of the source type a used field differently"}]
-        case Scan():
+        case Scan() | Narrowed():
             own = []
         case _:
             assert_never(plan)

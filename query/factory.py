@@ -7,7 +7,7 @@ from importlib import import_module
 
 from libs.context import RequestContext
 from libs.errors import ConfigError, DeadlineError, NotFoundError, StoreError
-from query.backend import Backend, InstanceConfig, Query
+from query.backend import Backend, Capabilities, InstanceConfig, Query
 from query.catalog import SourceRef, Table
 from query.plan import Plan, Scan, scans
 
@@ -63,6 +63,11 @@ class QueryFactory:
             if len(self._known) > _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
         return table
+
+    @property
+    def capabilities(self) -> Mapping[str, Capabilities]:
+        """What each backend can do, by instance name."""
+        return {name: backend.capabilities for name, backend in self.backends.items()}
 
     def compile(self, plan: Plan) -> dict[Scan, Query]:
         """One query a scan. Pure."""

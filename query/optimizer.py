@@ -14,6 +14,7 @@ from query.rules.attempts import lifted
 from query.rules.columns import drop_projects, prune_columns
 from query.rules.filters import push_filter, simplify_filter
 from query.rules.groups import push_group
+from query.rules.keys import push_keys
 from query.rules.order import push_order_limit, sink_order
 from query.rules.rewrite import bottom_up
 
@@ -27,7 +28,7 @@ STEPS: dict[type, tuple[Rule, ...]] = {
     Limit: (sink_order,),
 }
 # On whole plans.
-RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects)
+RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects, push_keys)
 
 
 def optimize(plan: Plan, capabilities: Mapping[str, Capabilities], exact: bool = False) -> Plan:

@@ -18,7 +18,7 @@ from typing import Literal, assert_never
 from libs.result import Type, Unit
 from query.catalog import Field, SourceRef, Table
 from query.expr import Arithmetic, Predicate
-from query.plan_joins import Join, Over, Top, Union
+from query.plan_joins import Join, Narrowed, Over, Top, Union
 
 AggregateName = Literal[
     "count", "count_distinct", "sum", "avg", "min", "max", "median", "percentile", "stddev", "first", "last"
@@ -201,7 +201,9 @@ class Attempt:
     reason: str
 
 
-Plan = Scan | Merge | Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit | Attempt | Join | Union
+Plan = (
+    Scan | Merge | Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit | Attempt | Join | Narrowed | Union
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ def inputs(plan: Plan) -> tuple[Plan, ...]:
             return (left, right)
         case Filter(child) | Aggregate(child) | Fill(child) | Project(child) | Sort(child) | Limit(child):
             return (child,)
-        case Over(child) | Top(child):
+        case Over(child) | Top(child) | Narrowed(child):
             return (child,)
         case _:
             assert_never(plan)

@@ -35,12 +35,32 @@ class Asof:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """How many rows a side answers, by what was known before it ran; `filtered`: a filter's share is a rule of thumb, so that
+    they may be far fewer."""
+
+    rows: int
+    by: str
+    filtered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChoice:
+    """Whether the keys of one side go `to` the other (None: both are fetched at once), why, and by which estimates."""
+
+    to: Literal["left", "right"] | None
+    reason: str
+    left: Estimate
+    right: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """The left's columns, then the right's but its keys, as `<alias>.<name>`; `semi` and `anti` add none.
 
     `left` and `asof` keep a left row without a match, with nulls. Unless `many`, a key (asof: at the chosen time) that a left
     row has and several right rows have is an error; `unique` says that the right side cannot hold one twice. `normalize`
-    changes text keys of both sides before they are compared, in its order.
+    changes text keys of both sides before they are compared, in its order. `choice` is the optimizer's.
     """
 
     left: Plan
@@ -53,11 +73,36 @@ class Join:
     normalize: tuple[Normalization, ...] = ()
     asof: Asof | None = None
     at: str = member(default="", compare=False)
+    choice: KeyChoice | None = member(default=None, compare=False)
 
     @property
     def widens(self) -> bool:
         """Whether the right side's columns are answered."""
         return self.how not in ("semi", "anti")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLink:
+    """What a row of the side `asked` for must share with some row of the side `given`: a column's value, after `normalize` of
+    both; or, with `around`, a time that many nanoseconds before and after it at the most. `bucket` is what the asked column's
+    values are starts of."""
+
+    given: str
+    asked: str
+    around: tuple[int, int] | None = None
+    bucket: BucketKey | None = None
+    normalize: tuple[Normalization, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A side of a join that waits for the side `given`, and is then asked for what shares all `links` with it: a superset of the
+    rows that can match, groups of them whole. All of `input` where `given` has more than `most` rows or keys."""
+
+    input: Plan
+    given: Plan
+    links: tuple[KeyLink, ...]
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from query.plan import (
     Scan,
     Sort,
 )
-from query.plan_joins import Join, Over, OverItem, Top, Union
+from query.plan_joins import Join, Narrowed, Over, OverItem, Top, Union
 
 _FIXED_TYPES = {
     "count": INT64,
@@ -46,7 +46,7 @@ def schema_of(plan: Plan) -> Schema:
             return tuple(
                 Column(c.name, widened.get(c.name, c.type), c.source, c.approximate) for c in schema_of(inputs[0])
             )
-        case Filter(child) | Sort(child) | Limit(child) | Top(child):
+        case Filter(child) | Sort(child) | Limit(child) | Top(child) | Narrowed(child):
             return schema_of(child)
         case Aggregate(child, group):
             return grouped(schema_of(child), group)

@@ -12,6 +12,7 @@ from query.embedded.documents_state import IndexView, StoredField
 from query.embedded.query import Check
 from query.expr import Compare, leaves
 from query.plan import Attempt, Order, Scan
+from query.plan_joins import Narrowed
 from query.sql import Cell, Relation, Statement, lower, unfold
 
 TIME_FIELD = "@timestamp"
@@ -92,7 +93,7 @@ def compiled(scan: Scan) -> Statement:
     return lower(unfold(scan), relation)
 
 
-def relation(scan: Scan | Attempt) -> Relation:
+def relation(scan: Scan | Attempt | Narrowed) -> Relation:
     """The rows of a bare scan."""
     assert isinstance(scan, Scan)
     assert scan.table is not None

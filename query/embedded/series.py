@@ -33,6 +33,7 @@ from query.embedded.series_names import (
 from query.embedded.series_state import Database, DatabaseView, MeasurementView
 from query.embedded.series_writer import MAX_ISSUES, DatabaseTarget, PointsWrite
 from query.plan import Attempt, Order, Scan
+from query.plan_joins import Narrowed
 from query.sql import Cell, Relation, lower, unfold
 
 Cursor = duckdb.DuckDBPyConnection
@@ -201,7 +202,7 @@ class EmbeddedSeries(EmbeddedBackend):
         )
 
 
-def relation(scan: Scan | Attempt) -> Relation:
+def relation(scan: Scan | Attempt | Narrowed) -> Relation:
     """The rows of a bare scan of a measurement."""
     assert isinstance(scan, Scan)
     assert scan.table is not None

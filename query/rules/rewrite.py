@@ -22,7 +22,7 @@ from query.plan import (
     Scan,
     Sort,
 )
-from query.plan_joins import Join, Over, Top, Union
+from query.plan_joins import Join, Narrowed, Over, Top, Union
 from query.schema import joined_name
 
 Step = Callable[[Plan], Plan]
@@ -55,7 +55,7 @@ def with_inputs(plan: Plan, change: Step) -> Plan:
     return plan if child is plan.input else _over(plan, child)
 
 
-def _over(plan: Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit, child: Plan) -> Plan:
+def _over(plan: Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit | Narrowed, child: Plan) -> Plan:
     """The node over another input; by constructors, for dataclasses.replace costs ten times as much."""
     match plan:
         case Limit():
@@ -68,7 +68,7 @@ def _over(plan: Filter | Aggregate | Fill | Over | Project | Top | Sort | Limit,
             return Project(child, plan.outputs)
         case Aggregate():
             return Aggregate(child, plan.group)
-        case Fill() | Over() | Top():
+        case Fill() | Over() | Top() | Narrowed():
             return replace(plan, input=child)
         case _:
             assert_never(plan)
@@ -117,7 +117,7 @@ def output_names(plan: Plan) -> tuple[str, ...]:
             return tuple(output.name for output in outputs)
         case Filter(child) | Sort(child) | Limit(child):
             return output_names(child)
-        case Fill() | Top():
+        case Fill() | Top() | Narrowed():
             return output_names(plan.input)
         case Over(child, items):
             return output_names(child) + tuple(item.name for item in items)

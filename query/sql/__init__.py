@@ -24,7 +24,19 @@ Limits inside the statement raise DuckDB errors that `translate(error)` turns in
 """
 
 from query.sql.failure import fanned_out, too_many_joined, translate
+from query.sql.keys import keys_statement
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Check, Relation, Statement
 
-__all__ = ["Cell", "Check", "Relation", "Statement", "fanned_out", "lower", "too_many_joined", "translate", "unfold"]
+__all__ = [
+    "Cell",
+    "Check",
+    "Relation",
+    "Statement",
+    "fanned_out",
+    "keys_statement",
+    "lower",
+    "too_many_joined",
+    "translate",
+    "unfold",
+]

@@ -9,7 +9,7 @@ from libs.result import Column
 from query.expr import conjuncts, leaves
 from query.expr import names as names_of
 from query.plan import Aggregate, Attempt, Fill, Filter, Limit, Merge, Order, Output, Plan, Project, Scan, Sort
-from query.plan_joins import Join, Over, Top, Union
+from query.plan_joins import Join, Narrowed, Over, Top, Union
 from query.schema import computed
 from query.sql.aggregate import group_block
 from query.sql.arithmetic import expression
@@ -54,7 +54,7 @@ def unfold(scan: Scan) -> Plan:
     return plan
 
 
-def _leaf(build: Build, scan: Scan | Attempt) -> Block:
+def _leaf(build: Build, scan: Scan | Attempt | Narrowed) -> Block:
     relation = build.leaf(scan)
     build.params.update(relation.params)
     return Block(relation.sql, {cell.column.name: cell for cell in relation.cells})
@@ -135,6 +135,7 @@ def _top(build: Build, node: Top) -> Block:
 NODES: dict[type, Callable[[Build, Any], Block]] = {
     Scan: _leaf,
     Attempt: _leaf,
+    Narrowed: _leaf,
     Merge: _merge,
     Filter: _filter,
     Aggregate: _aggregate,

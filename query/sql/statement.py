@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from libs.result import Column, Schema, Type
 from query.plan import Attempt, Scan
+from query.plan_joins import Narrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Statement:
 
 _PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
-Leaf = Callable[[Scan | Attempt], Relation]
+Leaf = Callable[[Scan | Attempt | Narrowed], Relation]
 
 
 @dataclass(frozen=True, slots=True)

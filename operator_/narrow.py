@@ -1,0 +1,68 @@
+"""A side of a join that is asked for by the other side's keys, once those are there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from libs.context import RequestContext
+from libs.result import Batch, Schema
+from operator_.base import Operator
+from operator_.several import SeveralOperator
+from operator_.tolerant import TolerantOperator
+from query.backend import Capabilities
+from query.key_parts import Rows
+from query.narrowed_plans import narrowed_plans
+from query.plan import Plan
+from query.plan_joins import Narrowed
+from query.sql import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The inputs to wait for, and the statement over them that answers the keys; `patience`: the rows of one of them that are
+    waited for at the most."""
+
+    inputs: frozenset[str]
+    keys: Statement
+    patience: int
+
+
+class NarrowOperator:
+    """`whole` is the side without keys, `make` the operator of a plan with some. `spared`: an answer may do without it."""
+
+    def __init__(
+        self,
+        node: Narrowed,
+        whole: Operator,
+        make: Callable[[Plan], Operator],
+        capabilities: Mapping[str, Capabilities],
+        wait: Wait,
+        spared: bool,
+    ) -> None:
+        self.node, self.make, self.capabilities, self.wait, self.spared = node, make, capabilities, wait, spared
+        self.whole = TolerantOperator(whole) if spared else whole
+
+    @property
+    def schema(self) -> Schema:
+        return self.whole.schema
+
+    def execute(self, context: RequestContext) -> AsyncIterator[Batch]:
+        """Without any keys: the whole side."""
+        return self.whole.execute(context)
+
+    def execute_for(self, rows: Rows | None, context: RequestContext) -> AsyncIterator[Batch]:
+        """What shares the keys; the whole side where they are too many (None), or where no store takes them."""
+        asked = ", ".join(link.asked for link in self.node.links)
+        if rows is None or len(rows) > self.node.most:
+            context.notes.append(f"more than {self.node.most} keys of {asked}: the whole side was fetched")
+            return self.execute(context)
+        types = [column.type for column in self.wait.keys.schema]
+        plans = narrowed_plans(self.node, types, rows, self.capabilities)
+        if plans is None:
+            context.notes.append(f"no store takes these {len(rows)} keys of {asked}: the whole side was fetched")
+            return self.execute(context)
+        context.notes.append(f"{len(rows)} keys of {asked} were asked for in {len(plans)} request(s)")
+        operators = [self.make(plan) for plan in plans]
+        found = operators[0] if len(operators) == 1 else SeveralOperator(operators)
+        return (TolerantOperator(found) if self.spared else found).execute(context)
