@@ -106,7 +106,7 @@ def plan_of(
         check_cost(plan, context.limits)
     with stage(context, "compile"):
         queries = services.factory.compile(plan)
-        operator = build(plan, queries, services.engine)
+        operator = build(plan, queries, services.engine, services.factory)
     return Prepared(ask, plan, queries, operator)
 
 
