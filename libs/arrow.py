@@ -14,6 +14,7 @@ from typing import Any
 
 import nanoarrow  # type: ignore[import-untyped]
 
+from libs.arrow_batch import ArrowBatch
 from libs.result import Batch, Cell, Schema, Type, TypeName
 
 _STORAGE = {
@@ -34,6 +35,8 @@ class TextTooLong(Exception):
 
 def arrow_chunks(batch: Batch) -> list[Any]:
     """The batch as one Arrow struct array, or as several where a column's text needs it."""
+    if isinstance(batch, ArrowBatch):
+        return [batch.array]
     types, columns = _shape(batch.schema), batch.columns or ([None] * batch.length,)
     try:
         children = [_array(kind, cells) for kind, cells in zip(types, columns, strict=True)]

@@ -5,12 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
 
 from libs.context import RequestContext, SourceReport
 from libs.errors import CostError, DeadlineError, StoreError
 from libs.result import Batch, Schema
 from operator_.base import close
 from query.backend import Query
+
+
+@runtime_checkable
+class Columnar(Protocol):
+    """A query whose rows can come as batches that stay Arrow (libs.arrow_batch)."""
+
+    def columnar(self) -> Query:
+        """The same query, whose batches do."""
+        ...
+
+
+def engine_scan(source: str, query: Query) -> ScanOperator:
+    """A scan for the local engine, which takes Arrow as it is."""
+    return ScanOperator(source, query.columnar() if isinstance(query, Columnar) else query)
 
 
 class ScanOperator:

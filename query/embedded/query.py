@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any
 
+from libs.arrow_batch import sliced
 from libs.context import RequestContext
 from libs.errors import CostError, RequestError
 from libs.result import Batch, Schema
@@ -29,17 +31,23 @@ class Check:
 
 @dataclass(frozen=True)
 class EmbeddedQuery:
-    """One compiled statement, immutable. `grouped` says which limit its rows count against."""
+    """One compiled statement, immutable. `grouped` says which limit its rows count against, `arrow` that its batches are to
+    stay Arrow."""
 
     store: Store
     source: str
     statement: Statement
     grouped: bool
     check: Check | None = None
+    arrow: bool = False
 
     @property
     def schema(self) -> Schema:
         return self.statement.schema
+
+    def columnar(self) -> EmbeddedQuery:
+        """See query.backend.Columnar. Groups stay as they are: their numbers come in wider types."""
+        return self if self.grouped or not self.schema else replace(self, arrow=True)
 
     def explain(self) -> Json:
         return {"sql": self.statement.sql, "parameters": dict(self.statement.params)}
@@ -48,21 +56,31 @@ class EmbeddedQuery:
         """Raises CatalogStale (a table was changed since compiling), RequestError (VALUE_IGNORED), CostError, StoreError."""
         limit = context.limits.groups if self.grouped else context.limits.rows_fetched
         total = 0
-        async with self.store.readers.reader(context, self.source) as reader:
-            await self._start(reader, context)
-            while rows := await reader.fetch(BATCH_ROWS):
-                total += len(rows)
+        async with aclosing(self._batches(context)) as batches:
+            async for batch in batches:
+                total += batch.length
                 if total > limit:
                     raise self._too_many(limit)
-                batch = Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
                 context.fetched(self.source, batch.weight())
                 yield batch
+
+    async def _batches(self, context: RequestContext) -> AsyncGenerator[Batch]:
+        async with self.store.readers.reader(context, self.source) as reader:
+            await self._start(reader, context)
+            if not self.arrow:
+                while rows := await reader.fetch(BATCH_ROWS):
+                    yield Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
+                return
+            while (array := await reader.fetch_array()) is not None:
+                for part in sliced(self.schema, array, BATCH_ROWS):
+                    yield part
 
     async def _start(self, reader: Reader, context: RequestContext) -> None:
         try:
             if self.check is not None:
                 await self._look_for_ignored(self.check, reader, context)
-            await reader.execute(self.statement.sql, self.statement.params)
+            begin = reader.execute_arrow if self.arrow else reader.execute
+            await begin(self.statement.sql, self.statement.params)
         except TablesChanged as error:
             raise CatalogStale(str(error)) from error
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import duckdb
+import nanoarrow  # type: ignore[import-untyped]
 
 from libs.context import RequestContext
 from libs.errors import DeadlineError, HostMonitorError
@@ -35,6 +36,7 @@ class Reader:
 
     def __init__(self, pool: Readers, cursor: Cursor, context: RequestContext, source: str) -> None:
         self._pool, self._cursor, self._context, self._source = pool, cursor, context, source
+        self._arrays: Any = iter(())
 
     def interrupt(self) -> None:
         self._cursor.interrupt()
@@ -45,6 +47,23 @@ class Reader:
     async def fetch(self, count: int) -> list[Row]:
         """At most `count` further rows; none at the end."""
         return await self._step(lambda: self._cursor.fetchmany(count))
+
+    async def execute_arrow(self, sql: str, params: Params = ()) -> None:
+        """As `execute`, for a statement whose rows `fetch_array` answers."""
+        await self._step(lambda: self._open(sql, params))
+
+    def _open(self, sql: str, params: Params) -> None:
+        self._arrays = iter(nanoarrow.c_array_stream(self._cursor.query(sql, params=params)))
+
+    async def fetch_array(self) -> Any | None:
+        """Further rows as an Arrow struct array (nanoarrow's), some hundred thousand; None at the end."""
+        return await self._step(self._next_array)
+
+    def _next_array(self) -> Any:
+        try:
+            return next(self._arrays, None)
+        except RuntimeError as error:  # nanoarrow's, of an engine's text
+            raise engine_error(str(error)) from error
 
     async def all(self, sql: str, params: Params = ()) -> list[Row]:
         """Every row of a statement whose answer is small."""
@@ -73,6 +92,20 @@ class Reader:
         while not running.cancel() and not running.done():
             self._cursor.interrupt()
             await asyncio.wait({_awaited(running)}, timeout=0.05)
+
+
+_ERRORS: Mapping[str, type[duckdb.Error]] = {
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "Conversion Error": duckdb.ConversionException,
+    "Out of Range Error": duckdb.OutOfRangeException,
+    "FATAL Error": duckdb.FatalException,
+}
+
+
+def engine_error(text: str) -> duckdb.Error:
+    """The engine's error, of which a stream of Arrow arrays has kept the text alone."""
+    text = text.partition("): ")[2] or text
+    return _ERRORS.get(text.partition(":")[0], duckdb.Error)(text)
 
 
 def _awaited(running: Future[T]) -> asyncio.Future[T]:

@@ -1,0 +1,68 @@
+"""Batches that stay Arrow hold the cells that the engine's own rows have."""
+
+from __future__ import annotations
+
+import duckdb
+import nanoarrow  # type: ignore[import-untyped]
+import pytest
+
+from libs.arrow import arrow_chunks, arrow_table
+from libs.arrow_batch import ArrowBatch, sliced
+from libs.result import BOOLEAN, FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
+
+ROWS = 3000  # more than one vector of the engine's
+SCHEMA = (
+    Column("number", INT64),
+    Column("odd", BOOLEAN),
+    Column("half", FLOAT64),
+    Column("text", STRING),
+    Column("many", Type(TypeName.STRING, multi=True)),
+    Column("flags", Type(TypeName.BOOLEAN, multi=True)),
+)
+SQL = f"""
+SELECT range * 307445734561825 AS c0,
+       CASE WHEN range % 3 > 0 THEN range % 2 = 1 END AS c1,
+       CASE WHEN range % 5 > 0 THEN range / 2 END AS c2,
+       CASE WHEN range % 7 > 0 THEN 'tür ' || range ELSE NULL END AS c3,
+       CASE WHEN range % 2 > 0 THEN ['a' || range, 'ß'] END AS c4,
+       CASE WHEN range % 4 > 0 THEN [range % 2 = 0, true, false] END AS c5
+FROM range({ROWS})
+"""
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[tuple[object, ...]]:
+    return duckdb.connect().execute(SQL).fetchall()
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[ArrowBatch]:
+    connection = duckdb.connect()
+    stream = nanoarrow.c_array_stream(connection.query(SQL))
+    return [batch for array in stream for batch in sliced(SCHEMA, array, 701)]
+
+
+def test_cells_are_those_of_the_engine(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:
+    assert [row for batch in batches for row in batch.rows()] == expected
+    assert {batch.length for batch in batches} == {701, ROWS % 701}
+
+
+def test_a_slice_is_of_the_rows_it_names(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:
+    part = batches[1].slice(3, 12)
+    assert part.rows() == expected[704:713]
+    assert part.slice(5, 100).rows() == expected[709:713]
+    assert part.slice(100, 200).rows() == []
+
+
+def test_they_go_on_to_an_engine_as_they_are(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:
+    picked = [batches[2].slice(5, 100), batches[0].slice(0, 0), batches[3]]
+    connection = duckdb.connect()
+    connection.register("t", arrow_table(SCHEMA, [chunk for batch in picked for chunk in arrow_chunks(batch)]))
+    found = connection.execute("SELECT * FROM t").fetchall()
+    assert found == expected[1407:1502] + expected[2103:2804]
+
+
+def test_they_weigh_what_their_cells_do(batches: list[ArrowBatch]) -> None:
+    for batch in batches:
+        as_cells = Batch(SCHEMA, batch.columns, batch.length).weight()
+        assert as_cells <= batch.weight() <= 1.2 * as_cells  # bytes here, characters there
