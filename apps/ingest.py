@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from sanic import Request
 
 from libs.errors import RequestError
 from libs.rest import pieces
 
+_Parsed = TypeVar("_Parsed")
 MAX_RATIO = 100
 MAX_MEMBERS = 16
 RATIO_FREE_BYTES = 1 << 20  # small bodies may compress better than the ratio allows
@@ -18,6 +20,7 @@ _STEP_BYTES = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 # Below this the work takes less time than handing it to a thread.
 _THREAD_BYTES = 1 << 12
+_PARSED_APART_BYTES = 1 << 20
 
 
 async def read_body(request: Request, cap: int) -> bytes:
@@ -35,6 +38,13 @@ async def read_body(request: Request, cap: int) -> bytes:
             raise _too_large(cap)
         parts.append(piece)
     return b"".join(parts)
+
+
+async def apart(size: int, parse: Callable[..., _Parsed], *arguments: Any) -> _Parsed:
+    """What `parse` makes of a body of `size` bytes: in a thread where that takes so long that others would wait."""
+    if size < _PARSED_APART_BYTES:
+        return parse(*arguments)
+    return await asyncio.to_thread(parse, *arguments)
 
 
 async def _inflated(request: Request, cap: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from libs.issues import Issues, escape, kind_of
 from libs.times import parse_time
 from parser.alike_points import MEMBERS, alike_points
 from parser.decode import decode, decode_exact, find_duplicates, surely_unique
+from parser.point_shape import FEWEST_BYTES, read_columns
 from query.backend import Point
 
 MAX_ISSUES = 20
@@ -33,8 +35,14 @@ def parse_point(body: bytes, measurement: str, now_ns: int) -> Point:
     return point
 
 
-def parse_array(body: bytes, measurement: str, now_ns: int) -> list[Point]:
+def parse_array(body: bytes, measurement: str, now_ns: int) -> Sequence[Point]:
     """The points of a JSON array. All issues at once (the first twenty)."""
+    columns = read_columns(body, measurement, lines=False) if len(body) >= FEWEST_BYTES else None
+    return columns or careful_array(body, measurement, now_ns)
+
+
+def careful_array(body: bytes, measurement: str, now_ns: int) -> list[Point]:
+    """As `parse_array`, for points of any kind, one by one."""
     values = decode(body)
     if not isinstance(values, list):
         hint = "send an array of points, NDJSON, or line protocol as text/plain"
@@ -48,8 +56,14 @@ def parse_array(body: bytes, measurement: str, now_ns: int) -> list[Point]:
     return _any(points)
 
 
-def parse_ndjson(body: bytes, measurement: str, now_ns: int) -> list[Point]:
+def parse_ndjson(body: bytes, measurement: str, now_ns: int) -> Sequence[Point]:
     """The points of NDJSON: one object a line, empty lines ignored. Pointers count the points, from 0."""
+    columns = read_columns(body, measurement, lines=True) if len(body) >= FEWEST_BYTES else None
+    return columns or careful_ndjson(body, measurement, now_ns)
+
+
+def careful_ndjson(body: bytes, measurement: str, now_ns: int) -> list[Point]:
+    """As `parse_ndjson`, for points of any kind, one by one."""
     lines = [line for line in body.split(b"\n") if line and not line.isspace()]
     return _any(_ndjson(lines, _Reading(measurement, now_ns)))
 

@@ -8,7 +8,7 @@ from sanic import Request
 
 from apps.es.dsl import check_dsl
 from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
-from apps.ingest import read_body
+from apps.ingest import apart, read_body
 from apps.instance import DocumentInstance
 from libs.errors import NotSupportedError
 from libs.rest import Namespace, Reply, Resource
@@ -171,7 +171,8 @@ class Documents(DocumentResource):
         context = self.instance.services.new_context()
         body = await read_body(request, self.instance.ingest_bytes)
         parse = parse_ndjson if is_ndjson(request) else parse_array
-        items = await self.store.bulk(index, parse(body), query.refresh, context, replace=query.mode == "replace")
+        documents = await apart(len(body), parse, body)
+        items = await self.store.bulk(index, documents, query.refresh, context, replace=query.mode == "replace")
         failed = any("error" in item for item in items)
         return Reply({"errors": failed, "items": list(items)}, 207 if failed else 200)
 

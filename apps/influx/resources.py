@@ -7,7 +7,7 @@ from typing import Any
 from sanic import Request
 
 from apps.influx.models import DatabaseBody, DatabaseQuery, PointBody, PrecisionQuery
-from apps.ingest import read_body
+from apps.ingest import apart, read_body
 from apps.instance import SeriesInstance
 from libs.errors import NotSupportedError, RequestError
 from libs.rest import Namespace, Reply, Resource
@@ -203,7 +203,8 @@ class Points(SeriesResource):
             report = await self.store.write_lines(db, measurement, body, query.precision, context)
         else:
             parse = parse_ndjson if media_type == NDJSON else parse_array
-            report = await self.store.write(db, parse(body, measurement, context.now_ns), context)
+            points = await apart(len(body), parse, body, measurement, context.now_ns)
+            report = await self.store.write(db, points, context)
         return written(report)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.context import RequestContext
@@ -12,16 +12,18 @@ from libs.errors import NotFoundError, StoreError
 from query.backend import Json, Point, WriteReport
 from query.catalog import SourceRef, Table
 from query.influx.backend import InfluxBackend
+from query.influx.column_lines import column_lines
 from query.influx.decode import rows_of, series
 from query.influx.line_protocol import NO_TYPES, Encoder
 from query.influx.quote import database_name, identifier, measurement_name
 from query.influx.table import Measurement
 from query.influx.text_lines import check
 from query.influx.writing import LineWriter
+from query.point_columns import PointColumns
 
 # Below this the work takes less time than handing it to a thread.
 _THREAD_POINTS = 2_000
-_THREAD_BYTES = 256 * 1024
+_THREAD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class _Write:
     """`count` points in batches of lines; `fresh`: with names that the catalogue does not know yet."""
 
     measurement: str
-    batches: list[bytes]
+    batches: Iterable[bytes]
     count: int
     fresh: bool
 
@@ -89,12 +91,9 @@ class InfluxStore(InfluxBackend):
 
     async def write(self, db: str, points: Sequence[Point], context: RequestContext) -> WriteReport:
         database_name(db)
-        positions: dict[str, list[int]] = defaultdict(list)
-        for position, point in enumerate(points):
-            positions[point.measurement].append(position)
         writes: list[_Write] = []
-        for measurement, places in positions.items():
-            own = points if len(positions) == 1 else [points[place] for place in places]
+        for measurement, places in _positions(points).items():
+            own = points if len(places) == len(points) else [points[place] for place in places]
             writes.append(await self._encoded(db, measurement, own, places, context))
         reports = [await self._written(db, write, context) for write in writes]
         return WriteReport(
@@ -107,6 +106,11 @@ class InfluxStore(InfluxBackend):
         self, db: str, measurement: str, points: Sequence[Point], places: Sequence[int], context: RequestContext
     ) -> _Write:
         table = await self._known_table(db, measurement, context)
+        if isinstance(points, PointColumns):
+            lines = column_lines(points, _types(table), context.now_ns)
+            if lines is not None:
+                fresh = table is None or not points.names.issubset(table.fields)
+                return _Write(measurement, lines, len(points), fresh)
         encoder = Encoder(_types(table), context.now_ns)
         if len(points) < _THREAD_POINTS:
             batches = encoder.encode(points, places)
@@ -156,6 +160,16 @@ class InfluxStore(InfluxBackend):
 
     def _source(self, db: str, measurement: str) -> SourceRef:
         return SourceRef(self.name, (db, measurement))
+
+
+def _positions(points: Sequence[Point]) -> Mapping[str, Sequence[int]]:
+    """Where the points of each measurement stand."""
+    if isinstance(points, PointColumns):
+        return {points.measurement: range(len(points))}
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, point in enumerate(points):
+        positions[point.measurement].append(position)
+    return positions
 
 
 def _types(table: Table | None) -> Mapping[str, str]:

@@ -86,8 +86,8 @@ def _uniform(body: bytes, name: bytes) -> int | None:
         return None
     count = body.count(b"\n") + 1
     tagged, untagged = name + b",", name + b" "
-    begun = body.count(b"\n" + tagged) + body.count(b"\n" + untagged) + body.startswith((tagged, untagged))
-    if begun != count:
+    begun = body.count(b"\n" + tagged) + body.startswith((tagged, untagged))
+    if begun != count and begun + body.count(b"\n" + untagged) != count:
         return None
     if b'"' in body:
         body = _without_strings(body)
