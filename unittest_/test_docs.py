@@ -1,15 +1,24 @@
-"""Docs and code agree: codes, operators, aggregates, routes; and every example of the language's page answers."""
+"""Docs and code agree: codes, operators, aggregates, routes; and every example of the language's page answers, on the
+embedded store and on the real ones."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
+import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from apps.demo import load_demo
+from apps.demo.encoding import to_lines, to_ndjson
+from apps.demo.loading import DATABASE, HOSTS_INDEX, INDEX, MAPPINGS
+from apps.demo.samples import HOUR, MINUTE, Point, access_log, inventory, metrics
 from dev.write_docs import errors_page
 from query.vocabulary import AGGREGATES, OPERATORS
 from unittest_.live import Client, service
@@ -17,28 +26,100 @@ from unittest_.live import Client, service
 DOCS = Path(__file__).parent.parent / "docs"
 LANGUAGE = (DOCS / "query-language.md").read_text()
 EXAMPLE = re.compile(r"<!-- example: (\w+) (\S+) -->\n```json\n(.*?)```", re.DOTALL)
-EXAMPLES = EXAMPLE.findall(LANGUAGE)
+FOUND = EXAMPLE.findall(LANGUAGE)
+# What queries of the page need beside the demonstration's data, and those queries.
+TABLES = [(path, body) for method, path, body in FOUND if method == "PUT"]
+EXAMPLES = [(path, body) for method, path, body in FOUND if method == "POST"]
+IDS = [f"{at}{path}" for at, (path, _) in enumerate(EXAMPLES)]
 
 
 @pytest.fixture(scope="module")
 async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     async with service(tmp_path_factory.mktemp("demo")) as client:
         await load_demo(client.url, hours=24, seed=1)
+        await put_tables(client)
         yield client
 
 
-@pytest.mark.parametrize(("method", "path", "body"), EXAMPLES, ids=[f"{at}{e[1]}" for at, e in enumerate(EXAMPLES)])
-async def test_examples_of_the_language_answer_rows(demo: Client, method: str, path: str, body: str) -> None:
-    answer = await demo.ok(method, path, json=json.loads(body))
+async def put_tables(client: Client) -> None:
+    for path, body in TABLES:
+        await client.ok("PUT", path, json=json.loads(body))
+
+
+@pytest.mark.parametrize(("path", "body"), EXAMPLES, ids=IDS)
+async def test_examples_of_the_language_answer_rows(demo: Client, path: str, body: str) -> None:
+    answer = await demo.ok("POST", path, json=json.loads(body))
     assert answer["data"]
-    explained = await demo.ok(method, f"{path}/explain", json=json.loads(body))
+    explained = await demo.ok("POST", f"{path}/explain", json=json.loads(body))
     assert explained["data"]
-    canonical = (await demo.ok(method, f"{path}/validate", json=json.loads(body)))["data"]
+    canonical = (await demo.ok("POST", f"{path}/validate", json=json.loads(body)))["data"]
     again = await demo.ok("POST", "/mix/query", json=canonical)
     assert again["data"] == answer["data"] or "now" in body
 
 
-def test_there_are_examples() -> None:
+@dataclass(frozen=True)
+class Real:
+    """The service over real stores; `name` is the database, and stands before the names of the indices."""
+
+    client: Client
+    name: str
+
+    def renamed(self, text: str) -> str:
+        """A path or a body of the page, with the names of here."""
+        for index in MAPPINGS:
+            text = text.replace(f"/es/{index}/", f"/es/{self.name}-{index}/")
+            text = text.replace(f'"index": "{index}"', f'"index": "{self.name}-{index}"')
+        return text.replace(f"/{DATABASE}/", f"/{self.name}/").replace(f'"{DATABASE}"', f'"{self.name}"')
+
+
+@pytest.fixture(scope="module")
+async def real(tmp_path_factory: pytest.TempPathFactory, es_url: str, influx_url: str) -> AsyncIterator[Real]:
+    async with service(tmp_path_factory.mktemp("real"), es_url=es_url, influx_url=influx_url) as client:
+        made = Real(client, f"docs_{uuid.uuid4().hex[:10]}")
+        try:
+            await load_real(made)
+            await put_tables(client)
+            yield made
+        finally:
+            for index in MAPPINGS:
+                await client.send("DELETE", f"/es/{made.name}-{index}")
+            await client.send("DELETE", f"/influx/{made.name}")
+
+
+async def load_real(real: Real) -> None:
+    """Twelve hours of the demonstration."""
+    client, name = real.client, real.name
+    end = time.time_ns() // MINUTE * MINUTE + MINUTE
+    start = end - 12 * HOUR
+    documents: dict[str, Any] = {INDEX: access_log(start, end, seed=1), HOSTS_INDEX: inventory(1)}
+    for index, properties in MAPPINGS.items():
+        body = {"index": f"{name}-{index}", "settings": {}, "mappings": {"properties": properties}}
+        await client.ok("POST", "/es/index", json=body)
+        sent = {"data": to_ndjson(list(documents[index])), "headers": {"content-type": "application/x-ndjson"}}
+        await client.ok("POST", f"/es/{name}-{index}/docs?refresh=true", **sent)
+    await client.ok("PUT", f"/influx/{name}")
+    by_measurement: defaultdict[str, list[Point]] = defaultdict(list)
+    for point in metrics(start, end, seed=1):
+        by_measurement[point["measurement"]].append(point)
+    for measurement, points in by_measurement.items():
+        text = {"data": to_lines(points), "headers": {"content-type": "text/plain"}}
+        await client.ok("POST", f"/influx/{name}/{measurement}/points", **text)
+
+
+@pytest.mark.parametrize(("path", "body"), EXAMPLES, ids=IDS)
+async def test_examples_of_the_language_answer_rows_from_real_stores(real: Real, path: str, body: str) -> None:
+    asked = json.loads(real.renamed(body))
+    answer = await real.client.ok("POST", real.renamed(path), json=asked)
+    assert answer["data"]
+    sources = {one["source"] for one in answer["meta"]["sources"]}
+    assert sources == set(re.findall(r'"source": "(\w+)"', body)) or path != "/mix/query"
+
+
+def test_the_jobs_that_lead_the_language_are_examples() -> None:
+    """Errors beside CPU; hosts in one store alone; a metric against a threshold; log lines next to spikes."""
+    hows = [json.loads(body)["join"][0]["how"] for _, body in EXAMPLES if '"join"' in body]
+    assert {"left", "anti", "inner", "asof"} <= set(hows)
+    assert any('"lookup"' in body for _, body in EXAMPLES)
     assert len(EXAMPLES) >= 5
 
 

@@ -235,6 +235,21 @@ async def test_slow_streams_and_failures_are_logged_too(served: Served) -> None:
     assert (failed["sources"], failed["rows"]) == (["es-gone/x"], 0)
 
 
+async def test_slow_pages_of_a_cursor_are_logged_too(served: Served) -> None:
+    name = f"slow-{uuid.uuid4().hex[:8]}"
+    first = await served.client.ok("POST", served.of_documents, json={"limit": 1})
+    plan = served.lines("app", event="slow query")[-1]["plan"]
+    headers = {"X-Request-ID": name}
+    second = await served.client.ok("GET", f"/mix/cursor/{first['page']['cursor']}?limit=2", headers=headers)
+    body = {"cursor": second["page"]["cursor"], "limit": 1}
+    await served.client.ok("POST", served.of_documents, json=body, headers=headers)
+    pages = served.lines("app", event="slow query", request_id=name)
+    assert [(page["plan"], page["rows"], page["sources"]) for page in pages] == [
+        (plan, 2, [f"es/{served.index}"]),
+        (plan, 1, [f"es/{served.index}"]),
+    ]
+
+
 async def test_quick_queries_are_not(served: Served, tmp_path: Path) -> None:
     async with service(tmp_path, slow_query_seconds=60) as client:
         name = f"quick-{uuid.uuid4().hex[:8]}"

@@ -103,6 +103,7 @@ def test_every_operator(op: str) -> None:
         ('order="status".desc,"host"', {"order_by": [{"field": "status", "dir": "desc"}, "host"]}),
         ("limit=7", {"limit": 7}),
         ("partial=true&timeout=5s", {"options": {"partial": True, "timeout": "5s"}}),
+        ("total=true&require_fresh=5m", {"options": {"total": True, "require_fresh": "5m"}}),
     ],
 )  # fmt: skip
 def test_says_what_the_body_says(query: str, body: Body) -> None:
@@ -167,6 +168,8 @@ def test_a_field_called_like_a_parameter_is_filtered_within_a_group() -> None:
         ("from=now-1h&time_field=host", "TYPE_MISMATCH", "time_field"),
         ("partial=maybe", "BODY_INVALID", "partial"),
         ("timeout=0s", "TIME_INVALID", "timeout"),
+        ("total=yes", "BODY_INVALID", "total"),
+        ("require_fresh=soon", "TIME_INVALID", "require_fresh"),
     ],
 )
 def test_faults_are_at_their_parameter(query: str, code: str, name: str) -> None:
@@ -252,6 +255,29 @@ async def test_rows_are_those_of_the_body(demo: Client, path: str) -> None:
     ]
     arrays = await demo.ok("GET", f"{path}/rows?{query}&shape=arrays")
     assert arrays["data"] == [list(row.values()) for row in expected["data"]]
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"])
+async def test_rows_stream_as_those_of_the_body(demo: Client, media_type: str) -> None:
+    headers = {"accept": media_type}
+    body = {"where": leaf("status", "gte", 500), "select": ["host", "path"], "order_by": ["@timestamp", "_id"]}
+    status, expected = await demo.send("POST", "/es/access/query?csv_guard=false", json=body, headers=headers)
+    query = "status=gte.500&select=host,path&order=@timestamp,_id&csv_guard=false"
+    assert (status, await demo.send("GET", f"/es/access/rows?{query}", headers=headers)) == (200, (200, expected))
+    status, answer = await demo.send("GET", "/es/access/rows?partial=true", headers=headers)
+    assert (status, answer["errors"][0]["pointer"]) == (422, "query/partial")
+
+
+async def test_rows_tell_their_total_and_refuse_to_be_old(demo: Client) -> None:
+    counted = {"where": leaf("status", "gte", 500), "group_by": [], "select": [{"agg": "count", "as": "n"}]}
+    wanted = (await demo.ok("POST", "/es/access/query", json=counted))["data"][0]["n"]
+    answer = await demo.ok("GET", "/es/access/rows?status=gte.500&limit=1&total=true&require_fresh=1d")
+    assert answer["page"]["total"] == {"value": wanted, "relation": "eq"}
+    assert answer["meta"]["sources"][0]["freshness"]
+    for headers in ({}, {"accept": "text/csv"}):
+        old = "/es/access/rows?from=now-2h&to=now-1h&require_fresh=1ms"
+        status, refused = await demo.send("GET", old, headers=headers)
+        assert (status, refused["code"]) == (503, "STALE_SOURCE")
 
 
 async def test_faults_are_answered_at_their_parameter(demo: Client) -> None:
