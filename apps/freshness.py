@@ -20,8 +20,8 @@ _TIME_FIELDS = {"documents": "@timestamp", "series": "time"}
 
 
 async def total(question: Question, services: Services, context: RequestContext) -> dict[str, Any]:
-    """`page.total`: the rows or groups there are, whatever the limit. One source's rows are counted by it, as far as it
-    can; what is grouped or joined is run whole, within the limits."""
+    """`page.total`: the rows or groups there are, whatever the limit. One source's rows are counted by it, as far as it can;
+    what is grouped or joined is run whole, within the limits. A source that `options.partial` does without marks the answer."""
     beside = _beside(context)
     if question.grouped or question.joins or question.union:
         stream = (await prepare(question, services, beside, "walk")).operator.execute(beside)
@@ -29,10 +29,12 @@ async def total(question: Question, services: Services, context: RequestContext)
             count = sum([batch.length async for batch in stream])
         finally:
             await close(stream)
+        _tell(beside, context)
         return {"value": count, "relation": "eq"}
     counting = Aggregation("count", None, "total", at="/select")
     asked = Question(question.source, question.time_range, question.where, select=(counting,), options=_plain(question))
     page, _ = await run(asked, services, beside)
+    _tell(beside, context)
     return {"value": page.batches[0].columns[0][0], "relation": "eq"}
 
 
@@ -89,6 +91,16 @@ def _stale(source: SourceRef, instant: int | None) -> StoreError:
 
 def _plain(question: Question) -> Options:
     return replace(question.options, total=False, require_fresh_ns=None)
+
+
+def _tell(beside: RequestContext, context: RequestContext) -> None:
+    """A source that answered in part when it was counted makes the answer one, and what is to be known of the count is to
+    be known of it."""
+    for notice in beside.warnings:
+        if notice.code == "STORE_PARTIAL" and notice.source is not None:
+            context.mark_partial(notice.source, notice.message)
+        else:
+            context.warn(notice.code, notice.message, notice.source)
 
 
 def _beside(context: RequestContext) -> RequestContext:

@@ -1,4 +1,4 @@
-"""The service over real stores with a fault proxy before each, for test_store_faults.py."""
+"""The service over real stores with a fault proxy before each, for the tests of faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 from yarl import URL
 
 from config.instances import InstanceSettings
-from config.settings import LimitsSettings, PoolSettings
+from config.limits import LimitsSettings
+from config.settings import PoolSettings
 from unittest_.fault_proxy import FaultProxy, faulty
 from unittest_.live import Client, service
 from unittest_.test_error_shape import SENT_ID, Answer, faults
@@ -98,9 +99,13 @@ async def faulty_stores(es_url: str, influx_url: str, folder: Path) -> AsyncIter
         ) as client,
     ):
         hosts = [f"web-{at % 7}" for at in range(ROWS)]
-        documents = [{"_id": f"d{at}", "host": host, "v": at} for at, host in enumerate(hosts)]
-        points = [{"time": at, "tags": {"host": host}, "fields": {"v": float(at)}} for at, host in enumerate(hosts)]
-        mappings = {"properties": {"host": {"type": "keyword"}, "v": {"type": "long"}}}
+        documents = [{"_id": f"d{at}", "@timestamp": at, "host": host, "v": at} for at, host in enumerate(hosts)]
+        points = [
+            {"time": at * 1_000_000, "tags": {"host": host}, "fields": {"v": float(at)}}
+            for at, host in enumerate(hosts)
+        ]
+        types = {"@timestamp": "date", "host": "keyword", "v": "long"}
+        mappings = {"properties": {name: {"type": kind} for name, kind in types.items()}}
         loaded = Faulty(client, {"es": es, "influx": influx}, name, {})
         try:
             for source in ("es", "es-here"):
