@@ -356,7 +356,7 @@ async def test_after_a_stop_results_are_served_and_what_ran_is_told(tmp_path: Pa
             await put_pairs(client)
             await load(client, "influx", name, 50)
             done = await begun(client, "/mix/query", PAIRS)
-            rows = await streamed(client, (await ended(client, done))["result"], "application/x-ndjson")
+            rows = await streamed(client, (await ended(client, done))["result"], "text/csv")
             cursor = (await client.ok("GET", f"/mix/job/{done}/result"))["page"]["cursor"]
             path = f"/influx/{name}/content/query"
             await client.ok("POST", path, json={"limit": 1})
@@ -367,7 +367,7 @@ async def test_after_a_stop_results_are_served_and_what_ran_is_told(tmp_path: Pa
         async with service(tmp_path, influx_url=proxy.url) as client:
             found = (await client.ok("GET", f"/mix/job/{running}"))["data"]
             assert (found["state"], found["error"]["code"]) == ("failed", "JOB_INTERRUPTED")
-            assert await streamed(client, f"/mix/job/{done}/result", "application/x-ndjson") == rows
+            assert await streamed(client, f"/mix/job/{done}/result", "text/csv") == rows
             assert len((await client.ok("GET", f"/mix/cursor/{cursor}"))["data"]) == 100
             await client.ok("DELETE", f"/influx/{name}")
 

@@ -261,9 +261,11 @@ async def test_rows_are_those_of_the_body(demo: Client, path: str) -> None:
 async def test_rows_stream_as_those_of_the_body(demo: Client, media_type: str) -> None:
     headers = {"accept": media_type}
     body = {"where": leaf("status", "gte", 500), "select": ["host", "path"], "order_by": ["@timestamp", "_id"]}
-    status, expected = await demo.send("POST", "/es/access/query?csv_guard=false", json=body, headers=headers)
-    query = "status=gte.500&select=host,path&order=@timestamp,_id&csv_guard=false"
-    assert (status, await demo.send("GET", f"/es/access/rows?{query}", headers=headers)) == (200, (200, expected))
+    url, query = f"{demo.url}/es/access", "status=gte.500&select=host,path&order=@timestamp,_id&csv_guard=false"
+    async with demo.session.post(f"{url}/query?csv_guard=false", json=body, headers=headers) as response:
+        expected = await response.read()
+    async with demo.session.get(f"{url}/rows?{query}", headers=headers) as response:
+        assert (response.status, response.content_type, await response.read()) == (200, media_type, expected)
     status, answer = await demo.send("GET", "/es/access/rows?partial=true", headers=headers)
     assert (status, answer["errors"][0]["pointer"]) == (422, "query/partial")
 
