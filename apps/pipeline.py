@@ -18,9 +18,11 @@ from middlewares.limits import Places
 from operator_.base import Operator, close
 from operator_.build import build
 from operator_.engine import Engine
+from operator_.foresight import Foresight, ForesightOperator, Remembered
 from query.backend import CatalogStale, Query
 from query.bind import bind
 from query.catalog import Catalog
+from query.costs import demands
 from query.explain import check_cost, explain
 from query.factory import QueryFactory
 from query.optimizer import optimize
@@ -48,6 +50,7 @@ class Services:
     plans: PlanCache[Prepared] = field(default_factory=PlanCache)
     roles: Mapping[str, Limits] = field(default_factory=dict)
     places: Places = field(default_factory=Places)
+    remembered: Remembered = field(default_factory=Remembered)
     jobs: Jobs | None = None
     # What stands before a route's path in a link: the public address, or the base path.
     address: str = ""
@@ -70,12 +73,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A question made ready to run: nothing of it has been sent but the reading of the catalogue."""
+    """A question made ready to run: nothing of it has been sent but the reading of the catalogue. `ahead` is what the operator
+    asks first where the catalogue does not bound the cost."""
 
     ask: Ask
     plan: Plan
     queries: dict[Scan, Query]
     operator: Operator
+    ahead: Foresight | None = None
 
 
 async def prepare(question: Question, services: Services, context: RequestContext, extent: Extent = "page") -> Prepared:
@@ -107,7 +112,11 @@ def plan_of(
     with stage(context, "compile"):
         queries = services.factory.compile(plan)
         operator = build(plan, queries, services.engine, services.factory)
-    return Prepared(ask, plan, queries, operator)
+        ahead = None
+        if wanted := demands(plan, context.limits):
+            ahead = Foresight(wanted, capabilities, services.factory, services.remembered)
+            operator = ForesightOperator(operator, ahead)
+    return Prepared(ask, plan, queries, operator, ahead)
 
 
 async def run(question: Question, services: Services, context: RequestContext) -> tuple[Page, Prepared]:
@@ -152,10 +161,14 @@ async def pull(prepared: Prepared, context: RequestContext) -> Page:
 
 
 async def explained(question: Question, services: Services, context: RequestContext) -> dict[str, Any]:
-    """The plan as it would run; nothing runs."""
+    """The plan as it would run; nothing runs but what estimates its cost."""
     prepared = await prepare(question, services, context)
+    foretold = [] if prepared.ahead is None else await prepared.ahead.forecasts(context, anew=True)
     capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
-    return explain(prepared.plan, prepared.queries, capabilities, context.limits)
+    told = explain(prepared.plan, prepared.queries, capabilities, context.limits)
+    told["estimate"]["asked"] = [one.told() for one in foretold]
+    told["estimate"]["failed"] = [warning.message for warning in context.warnings]
+    return told
 
 
 def apply_options(question: Question, context: RequestContext) -> None:
