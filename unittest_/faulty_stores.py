@@ -81,8 +81,8 @@ class Faulty:
 
 
 @asynccontextmanager
-async def faulty_stores(es_url: str, influx_url: str, folder: Path) -> AsyncIterator[Faulty]:
-    """Runs it, with data in every store."""
+async def faulty_stores(es_url: str, influx_url: str, folder: Path, **es_options: int) -> AsyncIterator[Faulty]:
+    """Runs it, with data in every store; `es_options` are Elasticsearch's own settings."""
     name = f"faults{uuid.uuid4().hex[:12]}"
     instances = {"es-here": InstanceSettings(kind="documents"), "influx-here": InstanceSettings(kind="series")}
     limits = LimitsSettings(timeout_seconds=DEADLINE, catalog_seconds=600)
@@ -91,9 +91,8 @@ async def faulty_stores(es_url: str, influx_url: str, folder: Path) -> AsyncIter
         faulty(influx_url) as influx,
         service(
             folder,
-            es_url=es.url,
             influx_url=influx.url,
-            instances=instances,
+            instances={**instances, "es": InstanceSettings(kind="documents", url=es.url, options=es_options)},
             limits=limits,
             pool=PoolSettings(connections=CONNECTIONS),
         ) as client,
