@@ -22,7 +22,7 @@ from libs.result import Batch, Schema
 from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
-from query.sql import Check, Statement, fanned_out, too_many_joined
+from query.sql import Check, OverflowedAggregate, Statement, fanned_out, too_many_joined
 
 BATCH_ROWS = 10_000
 
@@ -32,6 +32,8 @@ _SETTINGS = (
     "SET allow_community_extensions = false",
     "SET python_enable_replacements = false",
     "SET enable_external_access = false",
+    # Inputs in Arrow look like one row to the planner, and a loop over that one row would be a loop over all of them.
+    "SET asof_loop_join_threshold = 0",
     "SET lock_configuration = true",
 )
 
@@ -64,12 +66,13 @@ class Engine:
         """The statement's rows over the inputs, in batches, as they are pulled. Raises what the inputs raise, CostError
         past the limit of groups or the engine's memory, DeadlineError, RequestError for a number that does not fit."""
         limits = {"groups": context.limits.groups, "joined": context.limits.joined_rows}
-        params = {name: limits.get(name, value) for name, value in statement.params.items()}
         async with self.session(context) as session:
             await feed(session, inputs, context)
-            for check in statement.checks:
-                await session.run(partial(_pass, check=check, limits=limits))
-            batch = await session.run(partial(_first, statement=statement, params=params))
+            try:
+                batch = await _begin(session, statement, limits)
+            except OverflowedAggregate as error:
+                error.warn(context)
+                batch = await _begin(session, statement, limits | {"overflow": True})
             while batch.length:
                 yield batch
                 if batch.length < BATCH_ROWS:
@@ -105,6 +108,14 @@ class Engine:
         """Waits for the threads, then drops the database."""
         self.threads.shutdown(wait=True, cancel_futures=True)
         self._database.close()
+
+
+async def _begin(session: Session, statement: Statement, limits: Mapping[str, int]) -> Batch:
+    """The first rows, once the checks have passed."""
+    for check in statement.checks:
+        await session.run(partial(_pass, check=check, limits=limits))
+    params = {name: limits.get(name, value) for name, value in statement.params.items()}
+    return await session.run(partial(_first, statement=statement, params=params))
 
 
 def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, int]) -> None:

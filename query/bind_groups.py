@@ -211,5 +211,7 @@ def _order(question: Question, keys: tuple[Key, ...], outputs: OutputNames) -> t
     if not question.order_by:
         return tuple([Order(key.name) for key in keys])
     for key in question.order_by:
-        outputs.use(key.field, key.at)
+        found = outputs.use(key.field, key.at)
+        if found is not None:
+            check_sortable(found, key.at, outputs.issues)
     return question.order_by

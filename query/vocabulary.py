@@ -66,7 +66,7 @@ class AggregateWord:
 
 AGGREGATES: dict[str, AggregateWord] = {
     "count": AggregateWord(EVERY, "int64", True, "rows; with a field, rows that have a value"),
-    "count_distinct": AggregateWord(COMPARABLE, "int64", False, "different values"),
+    "count_distinct": AggregateWord(EVERY, "int64", False, "different values"),
     "sum": AggregateWord(NUMBERS, "sum", True, "the sum"),
     "avg": AggregateWord(NUMBERS, "float64", True, "the mean"),
     "min": AggregateWord(NUMBERS | {TIMESTAMP}, "same", True, "the least value"),
@@ -74,6 +74,6 @@ AGGREGATES: dict[str, AggregateWord] = {
     "median": AggregateWord(NUMBERS, "float64", False, "the percentile of 50"),
     "percentile": AggregateWord(NUMBERS, "float64", False, "interpolated linearly at p/100·(n-1)"),
     "stddev": AggregateWord(NUMBERS, "float64", True, "the standard deviation of the sample"),
-    "first": AggregateWord(COMPARABLE, "same", False, "the value at the least time"),
-    "last": AggregateWord(COMPARABLE, "same", False, "the value at the greatest time"),
+    "first": AggregateWord(EVERY, "same", False, "the value at the least time"),
+    "last": AggregateWord(EVERY, "same", False, "the value at the greatest time"),
 }

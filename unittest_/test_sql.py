@@ -90,7 +90,7 @@ class Rows:
         table = Table(source, "documents", {name: Field(name, kind) for name, kind in fields.items()})
         return Scan(source, tuple(fields), table=table)
 
-    def ask(self, plan: Plan, groups: int | None = None) -> list[tuple[Any, ...]]:
+    def ask(self, plan: Plan, groups: int | None = None, **more: Any) -> list[tuple[Any, ...]]:
         def leaf(scan: Any) -> Relation:
             names = list(scan.table.fields)
             table = scan.source.target[0]
@@ -104,7 +104,7 @@ class Rows:
 
         statement = lower(plan, leaf, groups)
         assert [(c.name, c.type) for c in statement.schema] == [(c.name, c.type) for c in schema_of(plan)]
-        return self.connection.execute(statement.sql, statement.params).fetchall()
+        return self.connection.execute(statement.sql, {**statement.params, **more}).fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +313,10 @@ def test_float_aggregates_survive_the_largest_doubles(rows: Rows) -> None:
     assert found[2] == pytest.approx(math.sqrt(8 / 6) * big, rel=1e-9)
     assert found[3] == big
     two = rows.scan({"x": FLOAT64}, [(big,), (big,)])
-    assert rows.ask(grouped(two, [], Aggregation("sum", "x", "s"), Aggregation("avg", "x", "a"))) == [(None, big)]
+    past = grouped(two, [], Aggregation("sum", "x", "s"), Aggregation("avg", "x", "a"))
+    with pytest.raises(duckdb.InvalidInputException, match="NOT_FINITE"):
+        rows.ask(past)
+    assert rows.ask(past, overflow=True) == [(None, big)]
 
 
 def test_first_and_last_take_the_greater_of_equal_times(rows: Rows) -> None:

@@ -14,7 +14,7 @@ from libs.result import Batch, Schema
 from query.backend import CatalogStale
 from query.embedded.readers import Reader, TablesChanged
 from query.embedded.store import Store
-from query.sql import Statement
+from query.sql import OverflowedAggregate, Statement
 
 Json = Any
 BATCH_ROWS = 10_000
@@ -80,7 +80,11 @@ class EmbeddedQuery:
             if self.check is not None:
                 await self._look_for_ignored(self.check, reader, context)
             begin = reader.execute_arrow if self.arrow else reader.execute
-            await begin(self.statement.sql, self.statement.params)
+            try:
+                await begin(self.statement.sql, self.statement.params)
+            except OverflowedAggregate as error:
+                error.warn(context, self.source)
+                await begin(self.statement.sql, {**self.statement.params, "overflow": True})
         except TablesChanged as error:
             raise CatalogStale(str(error)) from error
 

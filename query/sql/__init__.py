@@ -20,10 +20,11 @@ A statement's `checks` are SELECTs to be run before it; one that answers a row i
 `too_many_joined` (COST_EXCEEDED).
 
 Limits inside the statement raise DuckDB errors that `translate(error)` turns into the tree's: an integer sum past int64
-(NUMBER_OUT_OF_RANGE), more groups than `groups` (COST_EXCEEDED), out of memory (COST_EXCEEDED).
+(NUMBER_OUT_OF_RANGE), more groups than `groups` (COST_EXCEEDED), out of memory (COST_EXCEEDED). A float aggregate past the
+greatest double fails too (OverflowedAggregate), unless the parameter `overflow` is true: then it is NULL.
 """
 
-from query.sql.failure import fanned_out, too_many_joined, translate
+from query.sql.failure import OverflowedAggregate, fanned_out, too_many_joined, translate
 from query.sql.keys import keys_statement
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Check, Relation, Statement
@@ -31,6 +32,7 @@ from query.sql.statement import Cell, Check, Relation, Statement
 __all__ = [
     "Cell",
     "Check",
+    "OverflowedAggregate",
     "Relation",
     "Statement",
     "fanned_out",

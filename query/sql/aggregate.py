@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from libs.result import Type, TypeName
@@ -11,9 +11,12 @@ from query.plan import Aggregation, BucketKey, FieldKey, Grouping
 from query.schema import grouped
 from query.sql.arithmetic import finite
 from query.sql.bucket import with_bucket
+from query.sql.failure import OVERFLOW
 from query.sql.predicate import condition
 from query.sql.statement import Block, Build, Cell, numbered
 
+# What is computed in doubles over floats.
+_SCALED = frozenset({"sum", "avg", "stddev"})
 # Powers of two, so exact: sums of the largest doubles, and squares of them, stay finite on the way.
 _SUMS, _SQUARES = 2.0**-64, 2.0**-600
 
@@ -34,8 +37,30 @@ def group_block(build: Build, block: Block, group: Grouping) -> Block:
     if keys:
         sql += " GROUP BY " + ", ".join(str(at + 1) for at in range(len(keys)))
     table = build.table(sql)
-    where = (groups_within(build, f"SELECT count(*) FROM {table}"),) if keys and build.groups is not None else ()
-    return Block(table, numbered(table, columns), where)
+    where: tuple[str, ...] = ()
+    if keys and build.groups is not None:
+        where += (groups_within(build, f"SELECT count(*) FROM {table}"),)
+    cells = numbered(table, columns)
+    scaled = [one.name for one in group.aggregates if _may_overflow(one, block.cells)]
+    if scaled:
+        where += (_finite_only(build, table, [cells[name].sql for name in scaled]),)
+        cells |= {name: replace(cells[name], sql=finite(cells[name].sql), plain=False) for name in scaled}
+    return Block(table, cells, where)
+
+
+def _may_overflow(one: Aggregation, cells: Mapping[str, Cell]) -> bool:
+    if one.field is None or one.function not in _SCALED:
+        return False
+    return cells[one.field].type.name is TypeName.FLOAT64
+
+
+def _finite_only(build: Build, table: str, values: Sequence[str]) -> str:
+    """A condition that fails the statement where a value is past the greatest double, unless its parameter `overflow` is
+    true: it is run again with that, and null is answered with a warning (rule 18)."""
+    build.params["overflow"] = False
+    past = " OR ".join(f"NOT isfinite({sql})" for sql in values)
+    found = f"NOT $overflow AND (SELECT bool_or({past}) FROM {table})"
+    return f"CASE WHEN {found} THEN error('{OVERFLOW}') ELSE TRUE END"
 
 
 def groups_within(build: Build, count: str) -> str:
@@ -124,9 +149,10 @@ def _count_distinct(over: Over) -> str:
 
 
 def _scaled(over: Over, function: str, scale: float = _SUMS) -> str:
-    """A float aggregate that is proportional to its values; where it overflows on the way, taken at a smaller scale."""
+    """A float aggregate that is proportional to its values; where it overflows on the way, taken at a smaller scale. Not
+    finite where the value itself is past the greatest double."""
     direct, small = over.call(function), over.call(function, f"::DOUBLE * {scale!r}::DOUBLE")
-    return f"(coalesce({finite(direct)}, {finite(f'({small} / {scale!r}::DOUBLE)')}) + 0.0)"
+    return f"(coalesce({finite(direct)}, {small} / {scale!r}::DOUBLE) + 0.0)"
 
 
 def _sum(over: Over) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.result import INT64, NS_PER, TIMESTAMP, Column, Type
 from libs.times import NS_PER_SECOND
+from query.exact_operands import LOWEST
 from query.plan import BucketKey, CalendarUnit
 from query.sql.statement import Block, Build, Cell, numbered
 from query.sql.zone import CYCLE, LAST
@@ -11,6 +12,8 @@ from query.sql.zone_pieces import pieces
 
 _DAY = 86_400
 _FIXED = {"1d": (_DAY, 0), "1w": (7 * _DAY, 4 * _DAY)}  # seconds, and a start: 1970-01-05 was a Monday
+# Written so that each step is an int64.
+_LEAST = f"({LOWEST + 1} - 1)"
 _TRUNCATE = {"1M": "month", "1y": "year"}
 # Cells on the way, under names that no field can have.
 _ROW, _INSTANT, _SECOND, _SHIFT, _IMAGE = "\0row", "\0instant", "\0second", "\0shift", "\0image"
@@ -40,12 +43,24 @@ def _start(build: Build, instant: str, key: BucketKey) -> str:
     """The start of the bucket that holds an instant, in UTC."""
     if isinstance(key.width, int):
         bound = f"{build.bind(key.width // NS_PER[key.unit])}::BIGINT"
-        return f"({instant} - {_modulo(instant, bound)})"
+        return _less(instant, _modulo(instant, bound))
     per_second = NS_PER_SECOND // NS_PER[key.unit]
     if key.width in _FIXED:
         width, origin = (seconds * per_second for seconds in _FIXED[key.width])
-        return f"({instant} - {_modulo(f'({instant} - {origin})', str(width))})"
-    return f"({_date(_floored(instant, per_second), key.width)} * {per_second})"
+        return _less(instant, _modulo(f"({instant} % {width} - {origin})", str(width)))
+    return _in_units(_date(_floored(instant, per_second), key.width), per_second)
+
+
+def _less(instant: str, part: str) -> str:
+    """The instant less a part of a bucket; the least instant there is, where the bucket starts before it."""
+    return f"(greatest({instant}, {_LEAST} + {part}) - {part})"
+
+
+def _in_units(second: str, per_second: int) -> str:
+    """A start in the field's unit; the least there is, where the bucket starts before it."""
+    if per_second < NS_PER_SECOND:
+        return f"({second} * {per_second})"
+    return f"(CASE WHEN {second} < {LOWEST // per_second + 1} THEN {_LEAST} ELSE {second} * {per_second} END)"
 
 
 def _modulo(sql: str, width: str) -> str:
@@ -54,7 +69,8 @@ def _modulo(sql: str, width: str) -> str:
 
 
 def _floored(sql: str, width: int) -> str:
-    return f"(({sql} - {_modulo(sql, str(width))}) // {width})"
+    # Below the least multiple there is nothing to subtract from.
+    return f"(({sql} // {width}) - CASE WHEN {sql} % {width} < 0 THEN 1 ELSE 0 END)"
 
 
 def _date(second: str, unit: CalendarUnit) -> str:
@@ -88,7 +104,7 @@ def _in_zone(build: Build, block: Block, key: BucketKey, field: Cell, column: Co
     floor = f"({_floor_local(f'({image} + {zone}.lead)', key.width)} - {zone}.lead)"
     start = f"CASE WHEN {image} < {zone}.first_edge THEN {zone}.begun ELSE greatest({floor}, {zone}.first_edge) END"
     joined = f"{block.source} ASOF LEFT JOIN {zone} ON {image} >= {zone}.since"
-    return _add(Block(joined, block.cells), column, f"((({start}) + {shift}) * {per_second})")
+    return _add(Block(joined, block.cells), column, _in_units(f"(({start}) + {shift})", per_second))
 
 
 def _floor_local(second: str, unit: CalendarUnit) -> str:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import duckdb
 
+from libs.context import RequestContext
 from libs.errors import CostError, HostMonitorError, RequestError, StoreError
 
 _GROUPS = "COST_EXCEEDED groups "
+OVERFLOW = "NOT_FINITE"
+
+
+class OverflowedAggregate(RequestError):
+    """A float aggregate past the greatest double. Never the caller's: who runs the statement runs it again with the
+    parameter `overflow`, for null, and warns."""
+
+    def warn(self, context: RequestContext, source: str | None = None) -> None:
+        context.warn(OVERFLOW, self.message, source)
 
 
 def translate(error: duckdb.Error, source: str | None = None, memory: str | None = None) -> HostMonitorError:
@@ -15,6 +25,9 @@ def translate(error: duckdb.Error, source: str | None = None, memory: str | None
     if _GROUPS in text:
         limit = text.split(_GROUPS, 1)[1].split()[0]
         return too_many_groups(limit)
+    if OVERFLOW in text and isinstance(error, duckdb.InvalidInputException):
+        message = "A sum, a mean or a deviation is past the greatest float64; it is null here."
+        return OverflowedAggregate(message, code="NUMBER_OUT_OF_RANGE", source=source)
     match error:
         case duckdb.OutOfMemoryException():
             limit = f" of {memory}" if memory else ""

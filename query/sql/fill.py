@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.buckets import bucket_starts
 from libs.result import NS_PER, Unit
+from query.exact_operands import HIGHEST, LOWEST
 from query.plan import Fill
 from query.schema import filled
 from query.sql.aggregate import groups_within
@@ -47,10 +48,13 @@ def _grid(build: Build, block: Block, fill: Fill) -> str:
 def _starts(build: Build, fill: Fill, unit: Unit) -> str:
     """The starts of the range's buckets, as a list in the bucket's unit."""
     per, width = NS_PER[unit], fill.bucket.width
-    if not isinstance(width, int):
-        found = bucket_starts(fill.start, fill.end, width, fill.bucket.tz)
-        return f"{build.bind([at // per for at in found])}::BIGINT[]"
-    steps = (fill.start // width * width // per, -(-fill.end // per), width // per)
+    # What the field cannot hold has no bucket; the first one may start before what it can.
+    start, end = max(fill.start, LOWEST * per), min(fill.end, (HIGHEST + 1) * per)
+    if not isinstance(width, int) or start // width * width < LOWEST * per:
+        found = bucket_starts(start, end, width, fill.bucket.tz)
+        return f"{build.bind([max(at // per, LOWEST) for at in found])}::BIGINT[]"
+    # Up to the last start: the end may be one past int64.
+    steps = (start // width * width // per, (end - 1) // width * width // per + 1, width // per)
     return "range({}::BIGINT, {}::BIGINT, {}::BIGINT)".format(*map(build.bind, steps))
 
 

@@ -30,6 +30,13 @@ FAILURES = (
     ),
     Case("error: order by analysed text", "lists", {"order_by": ["body"]}, DOCUMENTS, "FIELD_NOT_FILTERABLE"),
     Case("error: groups by analysed text", "lists", {"group_by": ["body"]}, DOCUMENTS, "FIELD_NOT_FILTERABLE"),
+    Case(
+        "error: order by json of groups",
+        "lists",
+        {"group_by": ["n"], "select": [agg("first", "parts", "p")], "order_by": ["p"]},
+        DOCUMENTS,
+        "TYPE_MISMATCH",
+    ),
     Case("error: order by json", "lists", {"order_by": ["parts"]}, DOCUMENTS, "TYPE_MISMATCH"),
     Case(
         "error: a list in an expression",

@@ -108,6 +108,9 @@ _AGGREGATES: list[tuple[str, str, Body]] = [
     ("sum of floats with both signs", "odd", {"select": [agg("sum", "ratio"), agg("avg", "score"), agg("sum", "score")]}),
     ("within a range", "access", {"time_range": FEW, "group_by": ["host"], "select": [count(), agg("last", "status"), agg("first", "path")]}),
     ("two of the same", "access", {"select": [agg("max", "bytes", "a"), agg("max", "bytes", "b")]}),
+    ("a sum past the greatest float64 is null", "huge", {"group_by": ["host"], "select": [count(), agg("sum", "x"), agg("avg", "x"), agg("max", "x")]}),
+    ("past the greatest float64, then filtered", "huge", {"group_by": ["host"], "select": [agg("sum", "x", "s")], "having": leaf("s", "exists", False)}),
+    ("past the greatest float64, without keys", "huge", {"where": leaf("host", "eq", "a"), "select": [agg("sum", "x"), expr("coalesce(sum_x, 5)", "y")]}),
     ("of 3,000 rows", "many", {"select": [count(), agg("sum", "n"), agg("sum", "x"), agg("avg", "x"), agg("stddev", "x"), agg("min", "x"), agg("max", "n")]}),
 ]  # fmt: skip
 
@@ -122,6 +125,10 @@ _LISTS: list[tuple[str, Body]] = [
                                  "options": {"exact": True}}),
     ("extremes of lists of times", {"select": [agg("min", "seen"), agg("max", "seen")]}),
     ("own filter over lists", {"select": [count("red", where=leaf("tags", "eq", "red")), count("none", where=leaf("tags", "nin", ["red"]))]}),
+    ("first and last of json", {"group_by": ["one"], "select": [agg(f, n) for f in ("first", "last") for n in ("parts", "labels")]}),
+    ("count_distinct of json", {"group_by": ["geo.city"], "select": [agg("count_distinct", "parts"), agg("count_distinct", "labels"), count()]}),
+    ("json of nothing", {"where": leaf("n", "gt", 10**6), "select": [agg(f, "parts") for f in ("first", "last", "count_distinct")]}),
+    ("having a first that is json", {"group_by": ["one"], "select": [agg("first", "labels", "l", where=leaf("n", "gt", 6))], "having": leaf("l", "exists", True)}),
     ("first and last need a time", {"where": leaf(TIME, "exists", False), "select": [agg("first", "n"), agg("last", "tags"), count()]}),
 ]  # fmt: skip
 

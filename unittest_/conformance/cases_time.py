@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from unittest_.conformance.case import BOTH, DOCUMENTS, TIME, Body, Case, agg, bucket, count, expr, leaf, span
+from typing import Any
+
+from unittest_.conformance.case import BOTH, DOCUMENTS, SERIES, TIME, Body, Case, agg, bucket, count, expr, leaf, span
 
 HOURS = span("2026-11-22T06:30:00Z", "2026-11-22T10:30:00Z")
 GAPS = span("2026-11-22T06:20:00Z", "2026-11-22T07:05:00Z")
@@ -96,11 +98,32 @@ def _nothing(fill: Body) -> Body:
     return _filled("10m", GAPS, fill) | {"where": leaf("status", "eq", 1)}
 
 
+def _last(width: str, start: str, end: str) -> Body:
+    outputs = [count(), agg("max", "v", "hi"), agg("avg", "w", "mean")]
+    return {"time_range": span(start, end), "group_by": [bucket(width)], "select": outputs, "fill": {"mode": "linear"}}
+
+
+def _first(width: str, start: str, end: str, **more: Any) -> Body:
+    body = {
+        "time_range": span(start, end),
+        "group_by": [bucket(width, **more)],
+        "select": [count(), agg("max", "score", "hi")],
+    }
+    return body | {"fill": {"mode": "null"}}
+
+
 _NULLS = {"mode": "null"}
 _MORE: list[tuple[str, str, Body, tuple[str, ...]]] = [
     ("no row matched, another key", "access", _filled("10m", GAPS, _NULLS, "host") | {"where": leaf("status", "eq", 1)}, BOTH),
     ("edges inside buckets", "access", _filled("1h", span("2026-11-22T05:59:59Z", "2026-11-22T10:00:01Z"), _NULLS), BOTH),
     ("an end on an edge", "access", _filled("1h", span("2026-11-22T06:00:00Z", "2026-11-22T10:00:00Z"), _NULLS), BOTH),
+    ("up to the last instant of int64", "nanos", _last("1m", "2262-04-11T23:45:30Z", "2262-04-11T23:47:16.854775807Z"), BOTH),
+    ("up to the last instant of int64, in seconds", "nanos", _last("1s", "2262-04-11T23:47:10Z", "2262-04-11T23:47:16.854775807Z"), BOTH),
+    ("up to the last instant of int64, in weeks", "nanos", _last("1w", "2262-03-01T00:00:00Z", "2262-04-11T23:47:16.854775807Z"), BOTH),
+    ("past the last instant of int64", "nanos", _last("1h", "2262-04-11T20:00:00Z", "2262-04-12T03:00:00Z"), BOTH),
+    ("from before the first instant of int64", "odd", _first("1h", "1677-09-20T22:00:00Z", "1677-09-21T03:00:00Z"), SERIES),
+    ("from before the first instant of int64, in months", "odd", _first("1M", "1677-06-01T00:00:00Z", "1678-01-01T00:00:00Z"), SERIES),
+    ("from before the first instant of int64, in a zone", "odd", _first("1d", "1677-09-15T00:00:00Z", "1677-09-25T00:00:00Z", tz="Europe/Berlin"), SERIES),
     ("an end past now", "access", _filled("1h", span("now-2h/h", "now+3h"), {"mode": "previous"}, "dc"), BOTH),
     ("months", "days", {"time_range": span("2025-11-15T00:00:00Z", "2026-12-01T00:00:00Z"), "group_by": [bucket("1M")],
                         "select": [count(), agg("max", "v", "hi")], "fill": {"mode": "linear"}}, BOTH),

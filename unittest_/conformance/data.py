@@ -121,6 +121,7 @@ def data_sets() -> Mapping[str, DataSet]:
         _shared("nanos", timed, ("host",), records.nanos(), "date_nanos"),
         _shared("days", timed, ("host",), records.days(), "date"),
         _shared("many", {"k": keyword, "n": whole, "x": number}, ("k",), records.many(), "date"),
+        _shared("huge", {"host": keyword, "x": number}, ("host",), records.huge(), "date"),
         _documents("lists", LISTS.properties, LISTS.documents),
         _documents("coerced", COERCED.properties, COERCED.documents),
         _documents("empty", {"@timestamp": {"type": "date"}, "host": keyword, "v": whole, "w": number}, ()),

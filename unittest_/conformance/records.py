@@ -174,6 +174,17 @@ def many() -> Sequence[Record]:
     ]
 
 
+def huge() -> Sequence[Record]:
+    """Floats whose sums pass the greatest there is, beside others that come back, and small ones."""
+    start = instant("2026-11-22T10:00:00Z", 0)
+    values = {"a": (1.7e308, 1.7e308), "b": (-1.5e308, -1.5e308, -1.0), "c": (1.7e308, -1.7e308), "d": (0.1, 2.5)}
+    return [
+        Record(start + at * SECOND, {"host": host, "x": value})
+        for host, held in values.items()
+        for at, value in enumerate(held)
+    ]
+
+
 def _given(members: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     """Drops most of the missing members; a few stay as an explicit null."""
     return {name: value for name, value in members.items() if value is not None or rng.random() < 0.2}

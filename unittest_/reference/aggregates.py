@@ -3,11 +3,13 @@
 Decision: an aggregate over a multi-valued field takes every value (a row counts once in `count` with a field); `first` and `last` take the
 greater value of the row's. Decision: `first` and `last` look at rows with a value and a time; the time is the range's field where
 one is named, else `@timestamp` or `time`; of several times in a row, `first` takes the least and `last` the greatest.
+Decision: a json value counts by its text without spaces, members in the order in which they were sent.
 Decision: `count_distinct` of nothing is null, as every aggregate but `count`. Analysed text without a keyword counts rows, nothing else.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +44,12 @@ class Aggregate:
         if self.name == "count":
             return (len(kept) if self.field is None else sum(1 for row in kept if values_of(row, self.field))), 0.0
         assert self.field is not None
+        assert self.spec is not None
+        if self.spec.type == "json":
+            kept = [{**row, self.field: json_text(row[self.field])} for row in kept if self.field in row]
         if self.name in ("first", "last"):
-            return _edge(kept, self.field, self.time, self.name), 0.0
+            edge = _edge(kept, self.field, self.time, self.name)
+            return (json.loads(edge) if self.spec.type == "json" and edge is not None else edge), 0.0
         values = [value for row in kept for value in values_of(row, self.field)]
         return _reduce(self.name, values, self.p, integer=self.output.type == "int64") if values else (None, 0.0)
 
@@ -69,7 +75,7 @@ def _check(name: str, spec: FieldSpec) -> None:
     if spec.role == "text":
         raise Refused("FIELD_NOT_FILTERABLE", name)
     timed = name in ("min", "max") and spec.type == "timestamp"
-    if (name in (*NUMERIC, "min", "max") and spec.type not in NUMBERS and not timed) or spec.type == "json":
+    if name in (*NUMERIC, "min", "max") and spec.type not in NUMBERS and not timed:
         raise Refused("TYPE_MISMATCH", f"{name} of {spec.type}")
 
 
@@ -80,6 +86,11 @@ def _output(name: str, spec: FieldSpec | None) -> FieldSpec:
     if name in ("avg", "median", "percentile", "stddev"):
         return FieldSpec("float64")
     return FieldSpec(spec.type, False, spec.unit, spec.role if spec.role in ("ip", "id") else "plain")
+
+
+def json_text(value: Any) -> str:
+    """What json values are told apart and compared by."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _edge(rows: Sequence[Row], field: str, time: str, name: str) -> Any:
@@ -99,15 +110,28 @@ def _reduce(name: str, values: list[Any], p: float, *, integer: bool) -> Inexact
     if name in ("median", "percentile"):
         return percentile(values, p if name == "percentile" else 50)
     exact = [Fraction(value) for value in values]
-    size = math.fsum(abs(float(value)) for value in values)
+    size = sum((abs(value) for value in exact), Fraction(0))
+    total = sum(exact, Fraction(0))
     if name == "sum":
-        total = sum(exact)
         if integer and not _LEAST <= total <= _MOST:
             raise Refused("NUMBER_OUT_OF_RANGE", "sum")
-        return (int(total), 0.0) if integer else (float(total), TOLERANCE * size)
+        return (int(total), 0.0) if integer else (_float(total), _slack(size))
     if name == "avg":
-        return float(sum(exact) / len(exact)), TOLERANCE * size / len(exact)
+        return _float(total / len(exact)), _slack(size / len(exact))
     return _stddev(exact)
+
+
+def _float(value: Fraction) -> float | None:
+    """The nearest float64, None past the greatest (rule 18)."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _slack(size: Fraction) -> float:
+    held = _float(size)
+    return math.inf if held is None else TOLERANCE * held
 
 
 def percentile(values: Sequence[int | float], p: float) -> Inexact:

@@ -3,6 +3,8 @@
 Decision: a key is missing or has values; a row with several counts once in the group of each, and in each combination of several such keys.
 Decision: fill needs both bounds of the time range, on the bucket's own field, and exactly one time bucket. The buckets are those that meet
 the half-open range, so the first may start before `from`.
+Decision: instants are int64 in the field's unit. A bucket that starts before the least one is labelled by that, and what begins after the
+greatest is no bucket.
 Decision: `linear` interpolates by the instants at which buckets start, takes numbers alone, and makes an int64 aggregate float64 (`count`
 is never null and stays). A value of `value` has the type of every aggregate that it may replace.
 """
@@ -19,6 +21,8 @@ from unittest_.reference.buckets import Width, width_of
 from unittest_.reference.tables import NUMBERS, FieldSpec, Refused, Row, Scope, values_of
 
 Key = tuple[Any, ...]
+LEAST, MOST = -(2**63), 2**63 - 1
+_UNITS = {"ns": 1, "ms": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,18 @@ class GroupKey:
     def values(self, row: Row) -> list[Any]:
         values = values_of(row, self.field)
         if self.width is not None:
-            values = [self.width.start(value) for value in values]
+            values = [self.label(self.width.start(value)) for value in values]
         return list(dict.fromkeys(values)) or [None]
+
+    def label(self, start: int) -> int:
+        """What a bucket is called: its start, or the least instant that the field can hold."""
+        return max(start, LEAST * _UNITS[self.output.unit])
+
+    def starts(self, low: int, high: int) -> list[int]:
+        """The labels of all buckets that meet the half-open range and hold an instant that the field can hold."""
+        assert self.width is not None
+        unit = _UNITS[self.output.unit]
+        return [self.label(start) for start in self.width.starts(max(low, LEAST * unit), min(high, (MOST + 1) * unit))]
 
 
 def group_key(item: str | Mapping[str, Any], fields: Mapping[str, FieldSpec], default_time: str) -> GroupKey:
@@ -99,7 +113,7 @@ def filled(scope: Scope, keys: Sequence[GroupKey], aggregates: Mapping[str, Aggr
     series: dict[Key, dict[int, int]] = {} if others else {(): {}}
     for at, row in enumerate(scope.rows):
         series.setdefault(tuple(row.get(k.name) for k in others), {})[row[time.name]] = at
-    starts = list(time.width.starts(*fill.bounds))
+    starts = time.starts(*fill.bounds)
     for key, present in series.items():
         for start in starts:
             if start not in present:
