@@ -13,6 +13,7 @@ from apps.instance import DocumentInstance
 from libs.errors import NotSupportedError
 from libs.rest import Namespace, Reply, Resource
 from parser.documents import parse_array, parse_document, parse_ndjson
+from query.plain_documents import StoredItems
 
 NDJSON = "application/x-ndjson"
 namespace = Namespace("documents", "/es", "Documents: indices, their documents, queries.", reserved=("node", "index"))
@@ -173,6 +174,8 @@ class Documents(DocumentResource):
         parse = parse_ndjson if is_ndjson(request) else parse_array
         documents = await apart(len(body), parse, body)
         items = await self.store.bulk(index, documents, query.refresh, context, replace=query.mode == "replace")
+        if isinstance(items, StoredItems):
+            return {"errors": False, "items": items.json}
         failed = any("error" in item for item in items)
         return Reply({"errors": failed, "items": list(items)}, 207 if failed else 200)
 

@@ -77,12 +77,23 @@ class EsClient:
         media: str = "application/json",
     ) -> Any:
         """The JSON answer to a request that changes something; it is sent once."""
+        return self._shaped(self.parsed(await self.written(method, path, context, body, media)), dict)
+
+    async def written(
+        self,
+        method: str,
+        path: str,
+        context: RequestContext,
+        body: bytes | None = None,
+        media: str = "application/json",
+    ) -> bytes:
+        """As `write`, the answer not yet decoded."""
         answer = await self._http.request(
             method, path, context, body=body, content_type=media, idempotent=False, own_statuses=_OWN_STATUSES
         )
         if answer.status not in (200, 201):
             raise self.error(answer)
-        return self._shaped(self.parsed(answer.body), dict)
+        return answer.body
 
     def _shaped(self, content: Any, shape: type) -> Any:
         if not isinstance(content, shape):

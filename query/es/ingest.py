@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from libs.context import RequestContext
 from libs.errors import ConflictError, HostMonitorError, NotFoundError, RequestError, StoreError
 from query.backend import Document, Json
+from query.es.bulk_bodies import LONGEST_ID, all_stored, batches, fits
+from query.es.bulk_sending import Entries, Sending
 from query.es.catalog import EsCatalog
 from query.es.client import EsClient
 from query.names import exact_index
+from query.plain_documents import PlainDocuments
 
-_BATCH_BYTES = 16 * 1024 * 1024
-_LONGEST_ID = 512
 _NDJSON = "application/x-ndjson"
 _OUTCOME = (
     "took,errors,items.*._id,items.*._version,items.*.result,items.*.status,items.*.error.type,items.*.error.reason"
@@ -45,15 +44,14 @@ class EsIngest:
     ) -> Sequence[Mapping[str, Json]]:
         exact_index(index)
         await self._check_exists(index, context)
-        items: list[Mapping[str, Json]] = []
-        for body, batch in batches(documents, b"index" if replace else b"create"):
-            try:
-                items.extend(await self._send(index, body, batch, refresh, context))
-            except StoreError as error:
-                if not items:
-                    raise
-                items.extend(_unknown(error) for _ in documents[len(items) :])
-                break
+        action = b"index" if replace else b"create"
+
+        async def send(body: bytes, batch: Sequence[Document]) -> Entries:
+            return await self._send(index, body, batch, action, refresh, context)
+
+        # Documents with ids stay in their order: one that comes twice is a conflict of the second.
+        lanes = 2 if isinstance(documents, PlainDocuments) else 1
+        items = await Sending(send, batches(documents, action), lanes).all()
         if refresh:
             self._catalog.forget_written(index)
         return items
@@ -64,23 +62,27 @@ class EsIngest:
             raise NotFoundError(f"There is no index {index!r}.", code="INDEX_UNKNOWN", source=self._client.name)
 
     async def _send(
-        self, index: str, body: bytes, batch: Sequence[Document], refresh: bool, context: RequestContext
-    ) -> list[Mapping[str, Json]]:
+        self, index: str, body: bytes, batch: Sequence[Document], action: bytes, refresh: bool, context: RequestContext
+    ) -> Entries:
+        """The entries of one batch, with those of documents that cannot be sent."""
         told: list[Mapping[str, Json]] = []
         if body:
             path = f"/{index}/_bulk?filter_path={_OUTCOME}{'&refresh=true' if refresh else ''}"
-            answer = await self._client.write("POST", path, context, body, _NDJSON)
+            answer = await self._client.written("POST", path, context, body, _NDJSON)
+            stored = all_stored(answer, action, len(batch))
+            if stored is not None:
+                return stored
             try:
-                told = [outcome for item in answer["items"] for outcome in item.values()]
+                told = [outcome for item in self._client.parsed(answer)["items"] for outcome in item.values()]
             except (KeyError, TypeError, AttributeError) as error:
                 raise self._client.unreadable("it lists no items") from error
-        fitting = [_fits(document) for document in batch]
+        fitting = [fits(document) for document in batch]
         if len(told) != sum(fitting):
             raise self._client.unreadable(f"it lists {len(told)} items of {sum(fitting)} that were sent")
         if len(told) == len(batch):
             return told
         outcomes = iter(told)
-        return [next(outcomes) if fits else _BAD_ID for fits in fitting]
+        return [next(outcomes) if sent else _BAD_ID for sent in fitting]
 
     def _refusal(self, item: Mapping[str, Any]) -> HostMonitorError:
         """The error of a single document."""
@@ -101,39 +103,5 @@ class EsIngest:
 
 _BAD_ID: Mapping[str, Json] = {
     "status": 400,
-    "error": {"type": "invalid_id", "reason": f"an _id has 1 to {_LONGEST_ID} bytes of UTF-8"},
+    "error": {"type": "invalid_id", "reason": f"an _id has 1 to {LONGEST_ID} bytes of UTF-8"},
 }
-
-
-def batches(documents: Sequence[Document], action: bytes) -> Iterator[tuple[bytes, Sequence[Document]]]:
-    """Bodies of `_bulk` of some 16 MB at the most, each with its documents."""
-    plain = b'{"' + action + b'":{}}\n'
-    named = b'{"' + action + b'":{"_id":'
-    lines: list[bytes] = []
-    size = start = 0
-    for at, document in enumerate(documents):
-        source = document.source
-        if size + len(source) > _BATCH_BYTES and lines:
-            yield b"".join(lines), documents[start:at]
-            lines, size, start = [], 0, at
-        if document.id is None:
-            lines.append(plain)
-        elif _fits(document):
-            lines.append(named + orjson.dumps(document.id) + b"}}\n")
-        else:
-            continue
-        # A line break in valid JSON is a blank between its tokens.
-        lines.append(source if b"\n" not in source else source.replace(b"\n", b" "))
-        lines.append(b"\n")
-        size += len(source) + 64
-    if start < len(documents):
-        yield b"".join(lines), documents[start:]
-
-
-def _fits(document: Document) -> bool:
-    return document.id is None or 0 < len(document.id.encode("utf-8", "replace")) <= _LONGEST_ID
-
-
-def _unknown(error: StoreError) -> Mapping[str, Json]:
-    """Of a document in a batch whose answer did not come: it may be stored or not."""
-    return {"status": error.status, "error": {"type": error.code.name.lower(), "reason": error.message}}
