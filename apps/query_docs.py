@@ -61,7 +61,9 @@ def streams(namespace: Namespace) -> Decorator:
 
 def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
     return stack(
-        namespace.doc("Show the plan of a query; nothing runs but what estimates its cost", operation_id="explainQuery"),
+        namespace.doc(
+            "Show the plan of a query; nothing runs but what estimates its cost", operation_id="explainQuery"
+        ),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.returns(
             200,

@@ -49,7 +49,7 @@ class Batch(MixResource):
     @namespace.fails(*FAILURES)
     async def post(self, request: Request) -> Reply:
         bodies = parse_batch(request.body)
-        deadline = time.monotonic() + self.services.limits.timeout_seconds
+        deadline = self.services.new_context().deadline
         places = asyncio.Semaphore(AT_ONCE)
 
         async def one(body: bytes) -> dict[str, Any]:
