@@ -6,7 +6,7 @@ from query.plan import Plan
 from query.plan_joins import KeyLink
 from query.sql.join_keys import normalized
 from query.sql.plan import block_of
-from query.sql.statement import Block, Build, Leaf, Statement, numbered
+from query.sql.statement import Block, Build, Leaf, Statement, named, numbered
 
 
 def keys_statement(given: Plan, leaf: Leaf, links: tuple[KeyLink, ...], most: int) -> Statement:
@@ -23,5 +23,5 @@ def keys_statement(given: Plan, leaf: Leaf, links: tuple[KeyLink, ...], most: in
     rows = build.table(f"SELECT {listed} FROM {block.source}{where}")
     present = " AND ".join(f"c{at} IS NOT NULL" for at in range(len(links)))
     keys = build.table(f"SELECT DISTINCT * FROM {rows} WHERE {present}")
-    columns = tuple(cell.column for cell in cells)
+    columns = tuple(named(cell, f"k{at}").column for at, cell in enumerate(cells))  # one column may be in two links
     return build.statement(Block(keys, numbered(keys, columns), limit=str(most + 1)))
