@@ -223,6 +223,22 @@ async def test_joined_rows_are_told_before(stores: MixStores, store: StoreId) ->
 
 
 @pytest.mark.parametrize("store", STORES, ids=str)
+async def test_the_ends_of_time(stores: MixStores, store: StoreId) -> None:
+    """All of int64 by the second: the groups that there are, but no absent ones."""
+    source = await stores.source(store, "access")
+    ends = {"from": "1677-09-21T00:12:44Z", "to": "2262-04-11T23:47:16Z"}
+    body: dict[str, Any] = {"from": source, "group_by": ["host", timed(store, "1s")], "select": [COUNT]}
+    body |= {"time_range": ends, "order_by": ["n"], "limit": 1000}
+    services = within(stores, groups=1000)
+    page, _ = await run(parse_body(json.dumps(body).encode()), services, services.new_context())
+    assert sum(batch.length for batch in page.batches) > 100
+    error = await refusal(within(stores, groups=5), body)
+    assert "-" not in error.message.split("(")[0]
+    with pytest.raises(CostError, match="18446744072 buckets"):
+        await prepared(services, body | {"fill": {"mode": "null"}})
+
+
+@pytest.mark.parametrize("store", STORES, ids=str)
 async def test_explain_shows_what_was_estimated(stores: MixStores, store: StoreId) -> None:
     source = await stores.source(store, "access")
     body: dict[str, Any] = {"from": source, "group_by": ["host"], "select": [COUNT], "order_by": ["n"]}

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -24,6 +24,7 @@ from libs.result import FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
 from main import create_app
 from middlewares.limits import Places
 from parser.json_body import parse_body
+from query.backend import Document, DocumentStore
 from unittest_.conformance.data import NOW
 from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, PAIRS, SERIES, STORES, MixStores
 from unittest_.conformance.stores import StoreId
@@ -131,6 +132,19 @@ async def test_bytes(stores: MixStores, store: StoreId) -> None:
     error = await refused(stores, body, bytes_fetched=size // 2)
     assert f"{size // 2} bytes" in error.message
     assert error.source == str(store)
+
+
+async def test_one_answer_is_read_no_further_than_its_bytes(stores: MixStores) -> None:
+    backend, name = cast(DocumentStore, stores.backends[ES]), f"{stores.prefix}-large"
+    context = RequestContext()
+    await backend.create_index(name, {}, {"properties": {"text": {"type": "keyword", "index": False}}}, context)
+    stores.targets[ES, "large"] = (name,)
+    documents = [Document(json.dumps({"text": "x" * 30_000}).encode()) for _ in range(10)]
+    await backend.bulk(name, documents, True, context)
+    body = {"from": {"source": str(ES), "index": name}}
+    error = await refused(stores, body, bytes_fetched=100_000)
+    assert "100000 bytes" in error.message
+    assert len(await ask(stores, body, SMALL, bytes_fetched=400_000)) == 10
 
 
 async def test_seconds(stores: MixStores) -> None:

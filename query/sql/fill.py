@@ -40,7 +40,7 @@ def _grid(build: Build, block: Block, fill: Fill) -> str:
     series = build.table(f"SELECT DISTINCT {listed} FROM {block.source}")
     guard = ""
     if build.groups is not None:
-        count = f"SELECT (SELECT count(*) FROM {series}) * (SELECT count(*) FROM {buckets})"
+        count = f"SELECT (SELECT count(*) FROM {series})::HUGEINT * (SELECT count(*) FROM {buckets})"
         guard = f" WHERE {groups_within(build, count)}"
     return build.table(f"SELECT * FROM {series} CROSS JOIN {buckets}{guard}")
 
