@@ -13,6 +13,11 @@ import duckdb
 
 Cursor = duckdb.DuckDBPyConnection
 
+# Adding a column to a table takes, for each that it has, as long as writing so many cells; that is not worth it for a few.
+_CELLS_PER_COLUMN = 40
+_FEW_COLUMNS = 16
+# What is written anew stands in the log: some 20 MB.
+_MOST_CELLS = 4_000_000
 FORMAT = 1  # of the tables below and of what they describe
 
 _SCHEMA = """
@@ -89,12 +94,30 @@ def columns_of(cursor: Cursor) -> dict[int, list[ColumnDef]]:
     return found
 
 
-def add_columns(cursor: Cursor, table: str, table_id: int, columns: Sequence[ColumnDef]) -> None:
-    """Adds them to the physical table (but those without a type of their own) and to the catalogue."""
-    for column in columns:
-        if column.sql:
-            cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column.physical} {column.declared}")
+def add_columns(cursor: Cursor, table: str, table_id: int, columns: Sequence[ColumnDef], rows: int) -> None:
+    """Adds them to the physical table of so many rows (but those without a type of their own) and to the catalogue."""
+    added = [f"{column.physical} {column.declared}" for column in columns if column.sql]
+    if len(added) < _FEW_COLUMNS or not _rebuilt(cursor, table, added, rows):
+        for column in added:
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     note_columns(cursor, table_id, columns)
+
+
+def _rebuilt(cursor: Cursor, table: str, added: Sequence[str], rows: int) -> bool:
+    """Makes the table anew with further columns where that costs less than a statement for each: those take time by the
+    square of their number, again when the log is read after a crash."""
+    found = cursor.execute('SELECT name, type, "notnull" FROM pragma_table_info(?)', [table]).fetchall()
+    altering = len(added) * (len(found) + len(added) // 2) * _CELLS_PER_COLUMN
+    if rows * (len(found) + len(added)) > min(altering, _MOST_CELLS):
+        return False
+    declared = [f"{name} {kind}{' NOT NULL' if needed else ''}" for name, kind, needed in found]
+    names = ", ".join(name for name, _, _ in found)
+    cursor.execute(f"CREATE TABLE {table}_new({', '.join([*declared, *added])})")
+    if rows:
+        cursor.execute(f"INSERT INTO {table}_new({names}) SELECT {names} FROM {table}")
+    cursor.execute(f"DROP TABLE {table}")
+    cursor.execute(f"ALTER TABLE {table}_new RENAME TO {table}")
+    return True
 
 
 def note_columns(cursor: Cursor, table_id: int, columns: Sequence[ColumnDef]) -> None:

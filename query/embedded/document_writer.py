@@ -122,9 +122,8 @@ class _Batch:
     def _extend(self, nodes: Sequence[Node]) -> None:
         """Columns for what dynamic mapping has added."""
         index = self.index
-        add_columns(
-            self.cursor, index.table, index.id, [index.new_column(leaf) for node in nodes for leaf in columns_for(node)]
-        )
+        fresh = [index.new_column(leaf) for node in nodes for leaf in columns_for(node)]
+        add_columns(self.cursor, index.table, index.id, fresh, index.rows)
         self.index.reshaped = self.remapped = True
 
     def _widen(self, parsed: Parsed) -> None:

@@ -171,7 +171,7 @@ class _Batch:
             measurement.new_column("field", name, self.types[name])
             for name in sorted(used.keys() - measurement.fields.keys())
         ]
-        add_columns(self.cursor, measurement.table, measurement.id, fresh)
+        add_columns(self.cursor, measurement.table, measurement.id, fresh, measurement.rows)
         old = _perhaps_there(self.cursor, measurement, self.rows)
         _write(self.cursor, measurement, self.rows, list(tags), list(used), old)
 
