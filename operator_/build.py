@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from libs.result import Schema
@@ -15,8 +16,11 @@ from operator_.scan import ScanOperator, engine_scan
 from operator_.tolerant import TolerantOperator
 from query.backend import Query
 from query.factory import QueryFactory
+from query.key_parts import timed
 from query.plan import Aggregate, Attempt, Fill, Limit, Plan, Project, Scan, inputs
 from query.plan_joins import Join, Narrowed, Union
+
+_FEW_KEYS = 1_000  # that one request takes
 
 
 def build(
@@ -84,10 +88,16 @@ def _made(engine: ResidualEngine, factory: QueryFactory, plan: Plan) -> Operator
 
 
 def _wait(node: Narrowed, residual: Residual, schemas: Mapping[str, Schema]) -> Wait:
-    """Inputs that are the given side itself tell by their rows how many keys there can be; others are looked at longer."""
+    """Inputs that are the given side itself tell by their rows how many keys there can be; others are looked at longer, and so
+    are those whose rows share few keys once their times are left out."""
     leaves = _leaves(node.given)
-    patience = node.most if leaves == (node.given,) else 10 * node.most
-    return Wait(frozenset(residual.names[leaf] for leaf in leaves), residual.keys(node, schemas), patience)
+    apart = tuple(link for link in node.links if not timed(link))
+    nodes = [node]
+    if 0 < len(apart) < len(node.links):
+        nodes.append(replace(node, links=apart, most=min(node.most, _FEW_KEYS)))
+    patience = node.most if leaves == (node.given,) and len(nodes) == 1 else 10 * node.most
+    asked = tuple((one, residual.keys(one, schemas)) for one in nodes)
+    return Wait(frozenset(residual.names[leaf] for leaf in leaves), asked, patience)
 
 
 def _leaves(plan: Plan) -> tuple[Leaf, ...]:

@@ -33,7 +33,7 @@ _SETTINGS = (
     "SET python_enable_replacements = false",
     "SET enable_external_access = false",
     # Inputs in Arrow look like one row to the planner, and a loop over that one row would be a loop over all of them.
-    "SET asof_loop_join_threshold = 0",
+    "SET GLOBAL asof_loop_join_threshold = 0",
     "SET lock_configuration = true",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -74,10 +75,11 @@ class _Input:
             return self.operator.execute(context)
         wait = self.operator.wait
         there = await asyncio.gather(*(asyncio.shield(inputs[name].settled) for name in wait.inputs))
-        rows = await self._keys(wait.keys, context) if all(there) else None
-        return self.operator.execute_for(rows, context)
+        if not all(there):
+            return self.operator.execute_whole(context)
+        return await self.operator.execute_by(partial(self._keys, context), context)
 
-    async def _keys(self, statement: Statement, context: RequestContext) -> list[tuple[Any, ...]]:
+    async def _keys(self, context: RequestContext, statement: Statement) -> list[tuple[Any, ...]]:
         limits = {"groups": context.limits.groups}
         params = {name: limits.get(name, value) for name, value in statement.params.items()}
         async with self.turn:

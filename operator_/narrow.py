@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from libs.context import RequestContext
@@ -20,11 +20,11 @@ from query.sql import Statement
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The inputs to wait for, and the statement over them that answers the keys; `patience`: the rows of one of them that are
-    waited for at the most."""
+    """The inputs to wait for, and the statements over them that answer the keys of a node, the closest first; `patience`: the
+    rows of one of them that are waited for at the most."""
 
     inputs: frozenset[str]
-    keys: Statement
+    asked: tuple[tuple[Narrowed, Statement], ...]
     patience: int
 
 
@@ -51,18 +51,35 @@ class NarrowOperator:
         """Without any keys: the whole side."""
         return self.whole.execute(context)
 
-    def execute_for(self, rows: Rows | None, context: RequestContext) -> AsyncIterator[Batch]:
-        """What shares the keys; the whole side where they are too many (None), or where no store takes them."""
-        asked = ", ".join(link.asked for link in self.node.links)
-        if rows is None or len(rows) > self.node.most:
-            context.notes.append(f"more than {self.node.most} keys of {asked}: the whole side was fetched")
-            return self.execute(context)
-        types = [column.type for column in self.wait.keys.schema]
-        plans = narrowed_plans(self.node, types, rows, self.capabilities)
+    async def execute_by(
+        self, ask: Callable[[Statement], Awaitable[Rows]], context: RequestContext
+    ) -> AsyncIterator[Batch]:
+        """What shares the keys that `ask` answers for a statement over the inputs; the whole side where they are too many, or
+        where no store takes them."""
+        for node, statement in self.wait.asked:
+            rows = await ask(statement)
+            if len(rows) <= node.most:
+                return self._sharing(node, statement, rows, context)
+        return self.execute_whole(context)
+
+    def execute_whole(self, context: RequestContext) -> AsyncIterator[Batch]:
+        """All of it, since its keys are too many to be waited for."""
+        context.notes.append(f"more than {self.node.most} keys of {_asked(self.node)}: the whole side was fetched")
+        return self.execute(context)
+
+    def _sharing(
+        self, node: Narrowed, statement: Statement, rows: Rows, context: RequestContext
+    ) -> AsyncIterator[Batch]:
+        types = [column.type for column in statement.schema]
+        plans = narrowed_plans(node, types, rows, self.capabilities)
         if plans is None:
-            context.notes.append(f"no store takes these {len(rows)} keys of {asked}: the whole side was fetched")
+            context.notes.append(f"no store takes these {len(rows)} keys of {_asked(node)}: the whole side was fetched")
             return self.execute(context)
-        context.notes.append(f"{len(rows)} keys of {asked} were asked for in {len(plans)} request(s)")
+        context.notes.append(f"{len(rows)} keys of {_asked(node)} were asked for in {len(plans)} request(s)")
         operators = [self.make(plan) for plan in plans]
         found = operators[0] if len(operators) == 1 else SeveralOperator(operators)
         return (TolerantOperator(found) if self.spared else found).execute(context)
+
+
+def _asked(node: Narrowed) -> str:
+    return ", ".join(link.asked for link in node.links)
