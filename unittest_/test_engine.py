@@ -206,6 +206,11 @@ async def test_a_number_past_int64(engine: Engine) -> None:
     assert refused.value.code.name == "NUMBER_OUT_OF_RANGE"
 
 
+def test_no_request_joins_by_a_loop_over_what_looks_small(engine: Engine) -> None:
+    found = engine.cursor().execute("SELECT current_setting('asof_loop_join_threshold')").fetchone()
+    assert found == (0,)
+
+
 async def test_memory_is_bounded_and_the_engine_lives_on(tmp_path: Path) -> None:
     small = Engine(tmp_path / "spill", memory_mb=16, spill_mb=1)
     try:

@@ -221,6 +221,21 @@ async def test_an_as_of_join_asks_for_the_times_around(pair: Pair, monkeypatch: 
     assert (narrow["influx"], whole["influx"]) == (3, HOSTS * MINUTES)
 
 
+async def test_too_many_times_leave_the_other_keys(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "from": pair.logs, "time_range": RANGE, "where": {"field": "host", "op": "eq", "value": "host-03"},
+        "select": ["@timestamp", "host"], "limit": 10_000,
+    }  # fmt: skip
+    join = {
+        "how": "asof", "as": "m", "with": {"from": pair.cpu, "select": ["time", "host", "usage"]}, "on": ["host"],
+        "asof": {"left": "@timestamp", "right": "time", "direction": "backward", "tolerance": "30s"},
+    }  # fmt: skip
+    monkeypatch.setattr(keys, "MOST_KEYS", MINUTES // 5)
+    narrow, whole, sent = await pair.both_ways({**rows, "join": [join]}, monkeypatch)
+    assert (narrow["influx"], whole["influx"]) == (MINUTES, HOSTS * MINUTES)
+    assert "host-03" in sent["influx"]
+
+
 async def test_no_keys_fetch_nothing(pair: Pair) -> None:
     right = _usage(pair, "host", _bucket("time"))
     nothing = {"field": "status", "op": "gte", "value": 600}
