@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from libs.context import RequestContext
+from libs.errors import RequestError
 from libs.result import Batch, Schema
 from libs.trial import Trial
 from operator_.base import Operator, close
@@ -14,10 +15,12 @@ from query.backend import NotProven
 
 class AttemptOperator:
     """`pushed`, unless it raises NotProven before its first batch: then `otherwise`, with a note in the context, and
-    without what was noticed on the way (that a source answered in part, say)."""
+    without what was noticed on the way (that a source answered in part, say). `within_limits`: so too where it passes a limit
+    or makes a number that does not fit."""
 
-    def __init__(self, pushed: Operator, otherwise: Operator, reason: str) -> None:
+    def __init__(self, pushed: Operator, otherwise: Operator, reason: str, within_limits: bool = False) -> None:
         self.pushed, self.otherwise, self.reason = pushed, otherwise, reason
+        self.within_limits = within_limits
 
     @property
     def schema(self) -> Schema:
@@ -33,7 +36,9 @@ class AttemptOperator:
                 with trial.underway():
                     first = await anext(stream, None)
                 trial.take()
-            except NotProven as error:
+            except (NotProven, RequestError) as error:
+                if not self._gives_up(error):
+                    raise
                 context.notes.append(f"{self.reason}: not proven ({error}), computed here")
                 await close(stream)
                 stream = self.otherwise.execute(context)
@@ -45,3 +50,8 @@ class AttemptOperator:
                 yield batch
         finally:
             await close(stream)
+
+    def _gives_up(self, error: NotProven | RequestError) -> bool:
+        if isinstance(error, NotProven):
+            return True
+        return self.within_limits and error.code.name in ("COST_EXCEEDED", "NUMBER_OUT_OF_RANGE")

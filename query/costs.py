@@ -92,6 +92,8 @@ def demands(plan: Plan, limits: Limits) -> tuple[Demand, ...]:
                 continue
             case Limit(child) if flows(child):  # it is pulled no further than needed
                 continue
+            case Attempt(within_limits=True):  # there is another way, should it cost too much
+                continue
             case Attempt(pushed):
                 waiting.append((pushed, fill))
                 continue

@@ -67,11 +67,11 @@ class Narrower:
                 return self._below(plan, targets) if set(plan.keys).issuperset(_names(targets)) else None
             case Top(_, per=per):
                 return self._below(plan, targets) if set(per).issuperset(_names(targets)) else None
-            case Attempt(pushed, otherwise, reason):
+            case Attempt(pushed, otherwise):
                 first, second = self.narrowed(pushed, targets), self.narrowed(otherwise, targets)
                 if first is None or (second is None and self.strict):
                     return None
-                return Attempt(first, second or otherwise, reason)
+                return replace(plan, pushed=first, otherwise=second or otherwise)
             case Merge(items, table):
                 return self._parts(items, table, targets)
             case Join(left):

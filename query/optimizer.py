@@ -11,11 +11,13 @@ from query.backend import Capabilities, Part, Pushdown, Verdict
 from query.expr import Predicate
 from query.plan import Aggregate, Filter, Limit, Plan, Scan, Sort
 from query.rules.attempts import lifted
+from query.rules.below_joins import group_below_join
 from query.rules.columns import drop_projects, prune_columns
 from query.rules.filters import push_filter, simplify_filter
 from query.rules.groups import push_group
 from query.rules.keys import push_keys
 from query.rules.order import push_order_limit, sink_order
+from query.rules.parts import fold_parts
 from query.rules.rewrite import bottom_up
 
 Rule = Callable[[Plan, Mapping[str, Capabilities]], Plan]
@@ -23,12 +25,12 @@ Rule = Callable[[Plan, Mapping[str, Capabilities]], Plan]
 # By a node's type, inputs first: a node is handed over with its inputs already as they will be.
 STEPS: dict[type, tuple[Rule, ...]] = {
     Filter: (simplify_filter, push_filter),
-    Aggregate: (push_group,),
+    Aggregate: (push_group, group_below_join),
     Sort: (sink_order,),
     Limit: (sink_order,),
 }
 # On whole plans.
-RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects, push_keys)
+RULES: tuple[Rule, ...] = (push_order_limit, prune_columns, drop_projects, push_keys, fold_parts)
 
 
 def optimize(plan: Plan, capabilities: Mapping[str, Capabilities], exact: bool = False) -> Plan:

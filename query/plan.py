@@ -194,11 +194,13 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`pushed` asks the store for what it may turn out not to know exactly: its query then raises `NotProven` before
-    its first batch, and `otherwise`, which gives the same answer the longer way, runs instead."""
+    its first batch, and `otherwise`, which gives the same answer the longer way, runs instead; with `within_limits` also where
+    `pushed` makes more groups than a query may, or numbers that do not fit."""
 
     pushed: Plan
     otherwise: Plan
     reason: str
+    within_limits: bool = False
 
 
 Plan = (

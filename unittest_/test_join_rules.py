@@ -24,7 +24,7 @@ from parser.json_body import parse_body
 from query.bind import bind
 from query.catalog import SourceRef, Table
 from query.factory import QueryFactory
-from query.rules import keys
+from query.rules import below_joins, keys
 from unittest_.conformance.case import Body
 from unittest_.conformance.data import NOW, data_sets
 from unittest_.conformance.random_joins import mix_bodies
@@ -49,8 +49,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(autouse=True)
 def always_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys are pushed wherever they may be."""
+    """Keys and groups are pushed wherever they may be."""
     monkeypatch.setattr(keys, "refused", lambda small, big, of: None)
+    monkeypatch.setattr(below_joins, "pays", lambda rows, groups: True)
 
 
 @cache

@@ -12,5 +12,5 @@ def lifted(node: Plan, after: Step) -> Plan | None:
     if isinstance(attempt, Attempt):
         pushed = with_inputs(node, lambda _: attempt.pushed)
         otherwise = with_inputs(node, lambda _: attempt.otherwise)
-        return Attempt(after(pushed), after(otherwise), attempt.reason)
+        return Attempt(after(pushed), after(otherwise), attempt.reason, attempt.within_limits)
     return None

@@ -44,7 +44,7 @@ def with_inputs(plan: Plan, change: Step) -> Plan:
         return plan if _same(changed, plan.inputs) else Merge(changed, plan.table)
     if isinstance(plan, Attempt):
         both = (change(plan.pushed), change(plan.otherwise))
-        return plan if _same(both, (plan.pushed, plan.otherwise)) else Attempt(*both, plan.reason)
+        return plan if _same(both, (plan.pushed, plan.otherwise)) else replace(plan, pushed=both[0], otherwise=both[1])
     if isinstance(plan, Join):
         sides = (change(plan.left), change(plan.right))
         return plan if _same(sides, (plan.left, plan.right)) else replace(plan, left=sides[0], right=sides[1])

@@ -185,6 +185,31 @@ def _thens() -> list[MixCase]:
     ]  # fmt: skip
 
 
+def _grouped_after() -> list[MixCase]:
+    """Rows that `then` groups: what may be grouped before it is joined."""
+    rows = {"from": "$a", "select": ["$time_a", "host", "dc", "status", "bytes", "latency"], "time_range": _DAY}
+    other = grouped("b", agg("max", "bytes", "most"), count("k"), width=None)
+    states = grouped("b", count("k"), keys=("status",), width=None, where=leaf("status", "gte", 400))
+    folds = [
+        count("n"), count("named", field="host"), agg("sum", "bytes", "sent"), agg("avg", "bytes", "mean"),
+        agg("min", "latency", "least"), agg("max", "bytes", "greatest"), count("bad", where=leaf("status", "gte", 500)),
+    ]  # fmt: skip
+    by_hour = {"time_bucket": "1h", "field": "$time_a", "as": "t"}
+    some = leaf("m.most", "gt", 3000)
+    found = [
+        MixCase(f"then groups rows: {how}", joined(rows, side(how, other, "host"), then={"group_by": ["dc", "host"], "select": folds}))
+        for how in ("inner", "left", "semi", "anti")
+    ]
+    return [
+        *found,
+        MixCase("then groups rows by time", joined(rows, side("left", other, "host"), then={"group_by": [by_hour, "m.most"], "select": folds}, limit=1000)),
+        MixCase("then groups rows of the right side", joined(rows, side("inner", other, "host"), then={"where": some, "group_by": ["m.k"], "select": [*folds, agg("max", "m.most", "most")]})),
+        MixCase("then groups rows of two joins", joined(rows, side("left", other, "host"), side("inner", states, "status", alias="s"), then={"where": some, "group_by": ["s.k"], "select": folds})),
+        MixCase("then groups rows by what is not exact", joined(rows, side("left", other, "host"), then={"group_by": ["dc"], "select": [agg("sum", "latency", "s"), agg("count_distinct", "host", "h")]})),
+        MixCase("then groups rows that fan out", joined(rows, side("left", {"from": "$b", "select": ["host", "bytes"]}, "host"), then={"group_by": ["dc"], "select": folds}), error="JOIN_FANOUT"),
+    ]  # fmt: skip
+
+
 def _unions() -> list[MixCase]:
     a = {"from": "$a", "select": ["host", "status", "bytes"]}
     b = {"from": "$b", "select": ["status", "host", "latency"]}
@@ -228,6 +253,6 @@ def _windows() -> list[MixCase]:
 @cache
 def mix_cases() -> tuple[MixCase, ...]:
     """Every case, with a name of its own."""
-    found = (*_kinds(), *_shapes(), *_numbers(), *_asofs(), *_fans(), *_thens(), *_unions(), *_windows())
+    found = (*_kinds(), *_shapes(), *_numbers(), *_asofs(), *_fans(), *_thens(), *_grouped_after(), *_unions(), *_windows())
     assert len({case.name for case in found}) == len(found)
     return found

@@ -144,6 +144,10 @@ def _then(draw: Draw, columns: Mapping[str, FieldSpec]) -> Body:
         counted = draw(st.sampled_from(names))
         if columns[counted].role != "text":
             then["select"].append({"agg": "count", "field": counted, "as": "held"})
+        whole = [name for name in names if columns[name].type == "int64" and not columns[name].multi]
+        if whole and draw(st.booleans()):
+            word = draw(st.sampled_from(["sum", "avg", "min", "max"]))
+            then["select"].append({"agg": word, "field": draw(st.sampled_from(whole)), "as": "number"})
         if draw(st.booleans()):
             then["top"] = {"by": "rows", "n": draw(st.integers(1, 3)), "per": keys[:1] if len(keys) > 1 else []}
     return then
