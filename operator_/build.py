@@ -33,7 +33,7 @@ def build(
             return ScanOperator(plan.source.instance, queries[plan])
         case Attempt(pushed, otherwise, reason):
             ways = (build(pushed, queries, engine, factory), build(otherwise, queries, engine, factory))
-            return AttemptOperator(*ways, reason)
+            return AttemptOperator(*ways, reason, plan.within_limits)
         case Narrowed(child):
             return build(child, queries, engine, factory)
         case Limit(child, count) if _light(child) or rowwise(child):
