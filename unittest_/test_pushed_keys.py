@@ -257,6 +257,26 @@ async def test_too_many_keys_fetch_the_whole_side(pair: Pair, monkeypatch: pytes
     assert notes[0] == "more than 1 keys of host: the whole side was fetched"
 
 
+async def test_decisions_by_approximate_columns_are_warned_of(pair: Pair) -> None:
+    median = {"agg": "median", "field": "status", "as": "usual"}
+    left = {"from": pair.logs, "group_by": ["host"], "select": [median, {"agg": "count", "as": "n"}]}
+    right = {"from": pair.cpu, "select": ["usage"], "where": {"field": "usage", "op": "lt", "value": 1}}
+    join = {"how": "semi", "with": right, "on": [{"left": "usual", "right": "usage"}]}
+    used = {"having": {"field": "usual", "op": "gte", "value": 200}, "join": [join], "order_by": ["usual", "host"]}
+
+    async def warned(body: dict[str, Any]) -> list[tuple[str, str | None, str]]:
+        context = RequestContext(deadline=time.monotonic() + 20)
+        await run(parse_body(json.dumps(body).encode()), pair.services, context)
+        return [(one.code, one.source, one.message.split(",")[0]) for one in context.warnings]
+
+    assert await warned({**left, **used}) == [
+        ("APPROXIMATE_USED", "es", f"{what} by 'usual'")
+        for what in ("Rows are chosen", "Rows are joined", "Rows are ordered")
+    ]
+    assert await warned(left) == []
+    assert await warned({**left, **used, "options": {"exact": True}}) == []
+
+
 async def test_explain_tells_what_is_chosen_and_why(pair: Pair) -> None:
     right = _usage(pair, "host", _bucket("time"))
     join = {"how": "left", "as": "m", "with": right, "on": ["host", "t"]}
