@@ -11,6 +11,7 @@ import nanoarrow  # type: ignore[import-untyped]
 from nanoarrow.ipc import StreamWriter  # type: ignore[import-untyped]
 
 from libs.arrow import arrow_chunks, arrow_struct
+from libs.arrow_batch import ArrowBatch
 from libs.result import Batch, Schema
 
 
@@ -28,6 +29,8 @@ class ArrowStream:
         return self._taken()
 
     def batch(self, batch: Batch) -> bytes:
+        if isinstance(batch, ArrowBatch) and batch.array.offset:  # which nanoarrow does not write
+            batch = Batch(batch.schema, batch.columns, batch.length)
         for chunk in arrow_chunks(batch):
             self._writer.write_array(chunk)
         return self._taken()

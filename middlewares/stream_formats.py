@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from libs.arrow_batch import ArrowBatch
 from libs.arrow_ipc import ArrowStream
+from libs.arrow_lines import Lines
 from libs.context import RequestContext
 from libs.result import Batch, Column, Schema, TypeName
 from middlewares.format import Shape, encoded_columns
@@ -57,11 +59,17 @@ class NdjsonRows:
     def __init__(self, schema: Schema, context: RequestContext, shape: Shape) -> None:
         self._schema, self._context, self._shape = schema, context, shape
         self._names = [column.name for column in schema]
+        self._lines: Lines | None = None
 
     def start(self) -> bytes:
         return b""
 
     def rows(self, batch: Batch) -> bytes:
+        if isinstance(batch, ArrowBatch):
+            self._lines = self._lines or Lines(self._schema, self._shape)
+            lines = self._lines.of(batch)
+            if lines is not None:
+                return lines
         columns = encoded_columns(self._schema, batch, self._context)
         rows: list[Any]
         if not columns:

@@ -1,10 +1,9 @@
-"""Rows out of Elasticsearch: one page, or a whole scan by point in time, the next page fetched while one is decoded."""
+"""Rows out of Elasticsearch: one page, or a whole scan by point in time (query/es/walk.py)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import orjson
 
 from libs.context import RequestContext
-from libs.errors import StoreError
 from libs.result import Batch, Cell, Schema
 from query.backend import Json, NotProven
 from query.es.catalog import OPEN
+from query.es.columnar import statement
 from query.es.predicates import Clause
 from query.es.rows import ListSeen, NeedsFields, RowDecoder, Unreadable
 from query.es.search import (
@@ -23,16 +22,13 @@ from query.es.search import (
     Asked,
     EsSource,
     check_ignored,
-    close_point,
     ignored,
-    kept_alive,
-    open_point,
     search,
     too_many,
 )
+from query.es.walk import Walk
 
 MOST_A_PAGE = 10_000
-_FIRST_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -116,71 +112,14 @@ class RowsQuery:
             if any(hit["sort"][at] == 0 for at in self.zeros):
                 raise NotProven("rows are ordered by a zero that may be negative, and then by another field")
 
-    async def _walk(self, context: RequestContext) -> AsyncGenerator[Batch]:
-        point = await open_point(self.source, self.asked, context)
-        try:
-            async with aclosing(self._pages(point, context)) as pages:
-                async for batch in pages:
-                    yield batch
-        finally:
-            await asyncio.shield(close_point(self.source, point, context))
+    def _walk(self, context: RequestContext) -> AsyncGenerator[Batch]:
+        columnar = self._columnar
+        walk = Walk(self.source, self.asked, self.size, self.schema, self._page_body, self._columns, columnar)
+        return walk.batches(context)
 
-    async def _pages(self, point: dict[str, str], context: RequestContext) -> AsyncGenerator[Batch]:
-        left, after, here = self.size, None, None
-        by_fields: frozenset[str] = frozenset()
-        size = min(self.source.page_rows, _FIRST_PAGE)
-        answer, weight = await self._page(point, by_fields, size, None, context)
-        total = answer["hits"]["total"]["value"]
-        if min(total, total if left is None else left) > context.limits.rows_fetched:
-            raise too_many(self.source, context)
-        while True:
-            hits = answer["hits"]["hits"]
-            taken = hits if left is None else hits[:left]
-            left = None if left is None else left - len(taken)
-            following = None
-            here = after
-            if len(hits) == size and left != 0:
-                after, size = hits[-1]["sort"], self._next_size(len(hits), weight)
-                following = asyncio.create_task(self._page(point, by_fields, size, after, context))
-                await asyncio.sleep(0)
-            try:
-                columns: list[Sequence[Cell]] | None = None
-                while columns is None:
-                    try:
-                        columns = self._columns(taken, by_fields, context)
-                    except NeedsFields as needed:
-                        by_fields = needed.names
-                        again, _ = await self._page(point, by_fields, len(hits), here, context)
-                        taken = again["hits"]["hits"][: len(taken)]
-                if taken:
-                    yield Batch(self.schema, columns, len(taken))
-                if following is None:
-                    return
-                answer, weight = await following
-            finally:
-                if following is not None and not following.done():
-                    following.cancel()
-                    with suppress(asyncio.CancelledError, StoreError, NotProven):
-                        await following
-
-    def _next_size(self, rows: int, weight: int) -> int:
-        """As many rows as weigh what a page may."""
-        fitting = self.source.page_bytes * rows // max(weight, 1)
-        return max(1, min(self.source.page_rows, fitting))
-
-    async def _page(
-        self, point: dict[str, str], by_fields: frozenset[str], size: int, after: Any, context: RequestContext
-    ) -> tuple[Any, int]:
-        body = self._page_body(by_fields, size)
-        body["pit"] = {"id": point["id"], "keep_alive": kept_alive(self.source, context)}
-        if after is None:
-            body["track_total_hits"] = min(context.limits.rows_fetched + 1, 2**31 - 1)
-        else:
-            body["search_after"] = after
-        path = "/_search?allow_partial_search_results=true"
-        answer, weight = await search(self.source, self.asked, path, orjson.dumps(body), context)
-        point["id"] = answer.get("pit_id", point["id"])
-        return answer, weight
+    @cached_property
+    def _columnar(self) -> str | None:
+        return statement(self.asked.scan)
 
     def _batch(self, answer: Any, by_fields: frozenset[str], context: RequestContext) -> Batch:
         hits = answer["hits"]["hits"]

@@ -58,6 +58,14 @@ class Asked:
 
 async def search(source: EsSource, asked: Asked, path: str, body: bytes, context: RequestContext) -> tuple[Any, int]:
     """One search's answer and its bytes; a partial one is an error unless the context allows it, and then it is flagged."""
+    content = await search_bytes(source, asked, path, body, context)
+    answer = source.client.parsed(content)
+    source.client.check_partial(answer, context)
+    return answer, len(content)
+
+
+async def search_bytes(source: EsSource, asked: Asked, path: str, body: bytes, context: RequestContext) -> bytes:
+    """One search's answer as it came, not looked at."""
     try:
         content = await source.client.read("POST", path, context, body, bounded=True)
     except StoreRefused as error:
@@ -65,9 +73,7 @@ async def search(source: EsSource, asked: Asked, path: str, body: bytes, context
             raise error.as_not_proven() from error
         raise
     context.fetched(source.client.name, len(content))
-    answer = source.client.parsed(content)
-    source.client.check_partial(answer, context)
-    return answer, len(content)
+    return content
 
 
 async def open_point(source: EsSource, asked: Asked, context: RequestContext) -> dict[str, str]:

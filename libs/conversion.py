@@ -1,0 +1,82 @@
+"""Texts to columns and columns to texts by statements of DuckDB: off the interpreter, whose lock they do not hold.
+
+Columns go in and come out as Arrow in the representation of libs/arrow.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import duckdb
+import nanoarrow  # type: ignore[import-untyped]
+
+T = TypeVar("T")
+
+_INPUT = "given"
+_TEXT = nanoarrow.struct({"text": nanoarrow.string()})
+_SETTINGS = (
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET python_enable_replacements = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+
+
+class NotConverted(Exception):
+    """The engine refused: what came is not of the form that the statement takes."""
+
+
+class Converter:
+    """A statement over one input, which it calls `given`. Serves one thread at a time."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._cursor = _database().cursor()
+
+    def of_text(self, text: bytes, start: int, stop: int) -> list[Any]:
+        """The statement's rows as struct arrays, over one row with one column, `text`: a part of UTF-8 bytes, not copied.
+        Raises NotConverted."""
+        offsets = array("i", (start, stop))
+        held = nanoarrow.c_array_from_buffers(nanoarrow.string(), 1, [None, offsets, text], validation_level="none")
+        return self.of_table(
+            nanoarrow.Array(nanoarrow.c_array_from_buffers(_TEXT, 1, [None], children=[held], validation_level="none"))
+        )
+
+    def of_table(self, table: Any) -> list[Any]:
+        """The statement's rows as struct arrays, over a struct array. Raises NotConverted."""
+        self._cursor.register(_INPUT, table)
+        try:
+            return list(nanoarrow.c_array_stream(self._cursor.sql(self._sql)))
+        except (duckdb.Error, RuntimeError) as error:  # nanoarrow's are RuntimeErrors
+            raise NotConverted(str(error)) from error
+        finally:
+            self._cursor.unregister(_INPUT)
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
+@lru_cache(maxsize=1)
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for the process, without tables; a statement runs in the thread that asks."""
+    database = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "512MB"})
+    for setting in _SETTINGS:
+        database.execute(setting)
+    return database
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` answers, in a thread. A caller that is cancelled goes on only when the thread is done."""
+    job = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        await asyncio.wait({job})
+        job.cancelled() or job.exception()
+        raise
