@@ -1,7 +1,8 @@
 """Measures, prints the table, and with --write puts it into docs/benchmarks.md.
 
 make bench                          everything
-make bench BENCH_ARGS="pages"       some: pages planning ingest embedded
+make bench BENCH_ARGS="pages"       some: pages planning ingest embedded streams
+make bench BENCH_ARGS="streams --rows 300000"   fewer rows than the five million
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import embedded, ingest, pages, planning
+from bench import embedded, ingest, pages, planning, streams
 from bench.rounds import Figure
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
-async def measure(chosen: list[str]) -> list[Figure]:
+async def measure(chosen: list[str], stream_rows: int) -> list[Figure]:
     es_url, influx_url = os.environ["HOSTMONITOR_TEST_ES_URL"], os.environ["HOSTMONITOR_TEST_INFLUX_URL"]
     figures: list[Figure] = []
     if "pages" in chosen:
@@ -32,6 +33,8 @@ async def measure(chosen: list[str]) -> list[Figure]:
         figures += await ingest.measure(es_url, influx_url)
     if "embedded" in chosen:
         figures += await embedded.measure()
+    if "streams" in chosen:
+        figures += await streams.measure(es_url, influx_url, stream_rows)
     return figures
 
 
@@ -48,10 +51,11 @@ def table(figures: list[Figure]) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("chosen", nargs="*", default=["pages", "planning", "ingest", "embedded"])
+    arguments.add_argument("chosen", nargs="*", default=["pages", "planning", "ingest", "embedded", "streams"])
+    arguments.add_argument("--rows", type=int, default=streams.ROWS, help="rows of each stream")
     arguments.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = arguments.parse_args()
-    text = table(asyncio.run(measure(options.chosen)))
+    text = table(asyncio.run(measure(options.chosen, options.rows)))
     print(text)
     if options.write:
         page = PAGE.read_text()
