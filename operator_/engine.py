@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from libs.result import Batch, Schema
 from operator_.base import Operator, close
 from operator_.feed import feed
 from operator_.session import Session
-from query.sql import Check, OverflowedAggregate, Statement, fanned_out, too_many_joined
+from query.sql import NULLED, SCALED, Check, OverflowedAggregate, Statement, fanned_out, too_many_joined
 
 BATCH_ROWS = 10_000
 
@@ -68,11 +68,7 @@ class Engine:
         limits = {"groups": context.limits.groups, "joined": context.limits.joined_rows}
         async with self.session(context) as session:
             await feed(session, inputs, context)
-            try:
-                batch = await _begin(session, statement, limits)
-            except OverflowedAggregate as error:
-                error.warn(context)
-                batch = await _begin(session, statement, limits | {"overflow": True})
+            batch = await _begun(session, statement, limits, context)
             while batch.length:
                 yield batch
                 if batch.length < BATCH_ROWS:
@@ -108,6 +104,17 @@ class Engine:
         """Waits for the threads, then drops the database."""
         self.threads.shutdown(wait=True, cancel_futures=True)
         self._database.close()
+
+
+async def _begun(session: Session, statement: Statement, limits: dict[str, int], context: RequestContext) -> Batch:
+    """The first rows, of a further try where a float aggregate is past the greatest double."""
+    with suppress(OverflowedAggregate):
+        return await _begin(session, statement, limits)
+    try:
+        return await _begin(session, statement, {**limits, **SCALED})
+    except OverflowedAggregate as error:
+        error.warn(context)
+        return await _begin(session, statement, {**limits, **NULLED})
 
 
 async def _begin(session: Session, statement: Statement, limits: Mapping[str, int]) -> Batch:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,9 @@ from libs.context import RequestContext
 from libs.errors import CostError, RequestError
 from libs.result import Batch, Schema
 from query.backend import CatalogStale
-from query.embedded.readers import Reader, TablesChanged
+from query.embedded.readers import Params, Reader, TablesChanged
 from query.embedded.store import Store
-from query.sql import OverflowedAggregate, Statement
+from query.sql import NULLED, SCALED, OverflowedAggregate, Statement
 
 Json = Any
 BATCH_ROWS = 10_000
@@ -80,13 +80,19 @@ class EmbeddedQuery:
             if self.check is not None:
                 await self._look_for_ignored(self.check, reader, context)
             begin = reader.execute_arrow if self.arrow else reader.execute
-            try:
-                await begin(self.statement.sql, self.statement.params)
-            except OverflowedAggregate as error:
-                error.warn(context, self.source)
-                await begin(self.statement.sql, {**self.statement.params, "overflow": True})
+            await self._begin(begin, context)
         except TablesChanged as error:
             raise CatalogStale(str(error)) from error
+
+    async def _begin(self, begin: Callable[[str, Params], Awaitable[None]], context: RequestContext) -> None:
+        sql, params = self.statement.sql, self.statement.params
+        with suppress(OverflowedAggregate):
+            return await begin(sql, params)
+        try:
+            await begin(sql, {**params, **SCALED})
+        except OverflowedAggregate as error:
+            error.warn(context, self.source)
+            await begin(sql, {**params, **NULLED})
 
     async def _look_for_ignored(self, check: Check, reader: Reader, context: RequestContext) -> None:
         ((found,),) = await reader.all(check.sql, check.params)

@@ -21,15 +21,18 @@ A statement's `checks` are SELECTs to be run before it; one that answers a row i
 
 Limits inside the statement raise DuckDB errors that `translate(error)` turns into the tree's: an integer sum past int64
 (NUMBER_OUT_OF_RANGE), more groups than `groups` (COST_EXCEEDED), out of memory (COST_EXCEEDED). A float aggregate past the
-greatest double fails too (OverflowedAggregate), unless the parameter `overflow` is true: then it is NULL.
+greatest double, even on the way, fails too (OverflowedAggregate); with the parameters SCALED only where the value itself is,
+and with NULLED that is NULL.
 """
 
-from query.sql.failure import OverflowedAggregate, fanned_out, too_many_joined, translate
+from query.sql.failure import NULLED, SCALED, OverflowedAggregate, fanned_out, too_many_joined, translate
 from query.sql.keys import keys_statement
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Check, Relation, Statement
 
 __all__ = [
+    "NULLED",
+    "SCALED",
     "Cell",
     "Check",
     "OverflowedAggregate",

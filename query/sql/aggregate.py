@@ -55,8 +55,9 @@ def _may_overflow(one: Aggregation, cells: Mapping[str, Cell]) -> bool:
 
 
 def _finite_only(build: Build, table: str, values: Sequence[str]) -> str:
-    """A condition that fails the statement where a value is past the greatest double, unless its parameter `overflow` is
-    true: it is run again with that, and null is answered with a warning (rule 18)."""
+    """A condition that fails the statement where a value is past the greatest double, or was on the way, unless its
+    parameter `overflow` is true: it is run again with `scaled`, and then with both, null being answered with a warning
+    (rule 18)."""
     build.params["overflow"] = False
     past = " OR ".join(f"NOT isfinite({sql})" for sql in values)
     found = f"NOT $overflow AND (SELECT bool_or({past}) FROM {table})"
@@ -149,10 +150,13 @@ def _count_distinct(over: Over) -> str:
 
 
 def _scaled(over: Over, function: str, scale: float = _SUMS) -> str:
-    """A float aggregate that is proportional to its values; where it overflows on the way, taken at a smaller scale. Not
-    finite where the value itself is past the greatest double."""
+    """A float aggregate that is proportional to its values; with the parameter `scaled`, taken at a smaller scale where it
+    overflows on the way. Not finite where the value itself is past the greatest double."""
+    over.build.params["scaled"] = False
     direct, small = over.call(function), over.call(function, f"::DOUBLE * {scale!r}::DOUBLE")
-    return f"(coalesce({finite(direct)}, {small} / {scale!r}::DOUBLE) + 0.0)"
+    whole = f"coalesce({finite(direct)}, {small} / {scale!r}::DOUBLE)"
+    # The engine drops the branch that the parameter rules out, and what it would have computed.
+    return f"(CASE WHEN $scaled THEN {whole} ELSE {direct} END + 0.0)"
 
 
 def _sum(over: Over) -> str:

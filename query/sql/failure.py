@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import duckdb
 
 from libs.context import RequestContext
@@ -9,11 +12,13 @@ from libs.errors import CostError, HostMonitorError, RequestError, StoreError
 
 _GROUPS = "COST_EXCEEDED groups "
 OVERFLOW = "NOT_FINITE"
+SCALED: Mapping[str, bool] = MappingProxyType({"scaled": True})
+NULLED: Mapping[str, bool] = MappingProxyType({"scaled": True, "overflow": True})
 
 
 class OverflowedAggregate(RequestError):
-    """A float aggregate past the greatest double. Never the caller's: who runs the statement runs it again with the
-    parameter `overflow`, for null, and warns."""
+    """A float aggregate past the greatest double, or on its way there. Never the caller's: who runs the statement runs it
+    again with the parameters SCALED, and when that fails too, warns and runs it with NULLED."""
 
     def warn(self, context: RequestContext, source: str | None = None) -> None:
         context.warn(OVERFLOW, self.message, source)
