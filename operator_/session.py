@@ -45,13 +45,16 @@ class Session:
         waiter = asyncio.wrap_future(job)
         waiter.add_done_callback(_look_at)
         try:
-            return await asyncio.wait_for(asyncio.shield(waiter), left)
-        except TimeoutError:
-            await self._stop(job)
-            raise DeadlineError("The deadline passed while the local engine worked.") from None
+            # Not asyncio.wait_for: before Python 3.12 it loses a cancel that comes with the work's end.
+            done, _ = await asyncio.wait({waiter}, timeout=left)
         except asyncio.CancelledError:
             await self._stop(job)
             raise
+        if not done:
+            await self._stop(job)
+            raise DeadlineError("The deadline passed while the local engine worked.")
+        try:
+            return waiter.result()
         except duckdb.Error as error:
             raise translate(error, memory=self._engine.memory) from error
 

@@ -134,7 +134,8 @@ class Readers:
     async def reader(self, context: RequestContext, source: str) -> AsyncIterator[Reader]:
         """A cursor for one query. Raises DeadlineError when none becomes free in time."""
         try:
-            await asyncio.wait_for(self._slots.acquire(), context.remaining(source))
+            async with asyncio.timeout(context.remaining(source)):
+                await self._slots.acquire()
         except TimeoutError:
             raise DeadlineError("The store was too busy to start within the deadline.", source=source) from None
         clean = False
