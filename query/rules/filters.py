@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from query.backend import Capabilities, Pushdown, Verdict
 from query.expr import FALSE, TRUE, And, Compare, Not, Or, Predicate, conjunction, conjuncts, leaves
+from query.operands import narrow
 from query.plan import Attempt, Filter, Merge, Plan, Project, Scan
 from query.rules.rewrite import absorbing, picks
 
@@ -161,23 +162,28 @@ def _all_doubts(inners: list[Share]) -> tuple[str, ...]:
 
 
 def _into_parts(merge: Merge, where: Predicate, capabilities: Mapping[str, Capabilities]) -> Plan:
-    """Filters each part by the conjuncts whose fields it types as the whole does; the others stay above."""
+    """Filters each part by the conjuncts that mean the same in its types; the others stay above."""
     rest: list[Predicate] = []
     below: list[list[Predicate]] = [[] for _ in merge.inputs]
     for conjunct in conjuncts(where):
-        fits = [isinstance(part, Scan) and _typed_alike(conjunct, part) for part in merge.inputs]
-        for at, fit in enumerate(fits):
-            if fit:
-                below[at].append(conjunct)
-        if not all(fits):
+        own = [in_part(conjunct, part) if isinstance(part, Scan) else None for part in merge.inputs]
+        for at, found in enumerate(own):
+            if found is not None:
+                below[at].append(found)
+        if None in own:
             rest.append(conjunct)
     parts = [_filtered(part, tuple(found)) for part, found in zip(merge.inputs, below, strict=True)]
     merged = Merge(tuple(push_filter(part, capabilities) for part in parts), merge.table)
     return _filtered(merged, tuple(rest))
 
 
-def _typed_alike(conjunct: Predicate, scan: Scan) -> bool:
-    return all(scan.typed(leaf.field).type == leaf.type for leaf in leaves(conjunct))
+def in_part(predicate: Predicate, part: Scan) -> Predicate | None:
+    """The predicate in the types of a part: times in its units. None where the whole widens what the part holds."""
+    assert part.table is not None
+    held = [(leaf.type, part.typed(leaf.field).type) for leaf in leaves(predicate)]
+    if any(was is None or was.name is not own.name for was, own in held):
+        return None
+    return narrow(predicate, part.table.fields)
 
 
 def _filtered(plan: Plan, conjuncts_: tuple[Predicate, ...]) -> Plan:
