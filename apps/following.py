@@ -13,11 +13,13 @@ from sanic import HTTPResponse, Request
 from apps import links, streams
 from apps.cursors import Belongs
 from apps.jobs import results
-from apps.pipeline import Services, stage
-from apps.slow import told_if_slow
+from apps.pipeline import Services, Stage
+from apps.slow import SlowQuery
 from libs.errors import NotFoundError, RequestError
+from libs.issues import Issues
 from libs.rest import QueryModel
 from middlewares.format import Shape, page_response, server_timing
+from parser.decode import find_duplicates
 from parser.json_body import parse_body
 from parser.words import LEAST_LIMIT, MOST_LIMIT
 from query.catalog import SourceRef
@@ -59,6 +61,9 @@ async def answer_body(
             pointer="header/Accept",
             hint="stream the query without a cursor: it is whole",
         )
+    issues = Issues()
+    find_duplicates(request.body, issues)
+    issues.raise_any()
     token = members.pop("cursor")
     limit = members.pop("limit", None)
     if limit is not None and (type(limit) is not int or not LEAST_LIMIT <= limit <= MOST_LIMIT):
@@ -84,11 +89,11 @@ async def answer(
     if services.cursors is None:
         raise NotFoundError("This service keeps no cursors.", code="CURSOR_EXPIRED")
     question = services.cursors.question(token, context)
-    with told_if_slow(question, services, context, started) as answered:
-        with stage(context, "execute"):
+    with SlowQuery(question, services, context, started) as answered:
+        with Stage(context, "execute"):
             page, cursor = await services.cursors.follow(token, limit, services, context, belongs)
         answered.rows = sum(batch.length for batch in page.batches)
-        with stage(context, "format"):
+        with Stage(context, "format"):
             took_ms = (time.perf_counter() - started) * 1000
             response = page_response(replace(page, cursor=cursor), context, took_ms, shape)
     response.headers["server-timing"] = server_timing(context)

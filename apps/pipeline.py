@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +19,7 @@ from operator_.build import build
 from operator_.engine import Engine
 from operator_.foresight import Foresight, ForesightOperator, Remembered
 from operator_.notices import with_notices
+from operator_.scan import ScanOperator
 from query.backend import CatalogStale, Query
 from query.bind import bind
 from query.catalog import Catalog
@@ -87,7 +87,7 @@ class Prepared:
 async def prepare(question: Question, services: Services, context: RequestContext, extent: Extent = "page") -> Prepared:
     """Stages 4 to 7, behind the catalogue. `extent`: how much of the result."""
     apply_options(question, context)
-    with stage(context, "catalog"):
+    with Stage(context, "catalog"):
         catalog = await fetch_catalog(question, services.factory, context)
     if extent != "page":
         return plan_of(question, catalog, services, context, extent)
@@ -100,17 +100,17 @@ def plan_of(
     question: Question, catalog: Catalog, services: Services, context: RequestContext, extent: Extent
 ) -> Prepared:
     """Pure: no I/O, no state of the request but its limits and its `now`."""
-    with stage(context, "bind"):
+    with Stage(context, "bind"):
         ask = bind(question, catalog, context.now_ns, context.limits, row_filters(context.principal))
         if extent != "page":
             ask = whole(ask, question) if extent == "stream" else unlimited(ask, question)
-    with stage(context, "optimize"):
+    with Stage(context, "optimize"):
         capabilities = {name: backend.capabilities for name, backend in services.factory.backends.items()}
         plan = optimize(ask.plan, capabilities, exact=ask.options.exact)
         if extent != "page" and flows(plan):
             context.limits = context.limits.flowing()
         check_cost(plan, context.limits)
-    with stage(context, "compile"):
+    with Stage(context, "compile"):
         queries = services.factory.compile(plan)
         operator = with_notices(build(plan, queries, services.engine, services.factory), plan, queries)
         ahead = None
@@ -144,10 +144,15 @@ def changing(question: Question) -> StoreError:
 
 async def pull(prepared: Prepared, context: RequestContext) -> Page:
     """Stage 8: all I/O of the query happens here, under the context's deadline."""
-    limit = prepared.ask.limit
+    limit, operator = prepared.ask.limit, prepared.operator
+    if isinstance(operator, ScanOperator) and operator.at_once is not None:
+        with Stage(context, "execute"):
+            batch = await operator.whole(context)
+        rows = [batch if batch.length <= limit else batch.slice(0, limit)]
+        return Page(operator.schema, rows if batch.length else [], batch.length > limit)
     batches: list[Batch] = []
     taken = 0
-    with stage(context, "execute"):
+    with Stage(context, "execute"):
         stream = prepared.operator.execute(context)
         try:
             async for batch in stream:
@@ -181,11 +186,17 @@ def apply_options(question: Question, context: RequestContext) -> None:
         context.deadline = min(context.deadline, time.monotonic() + options.timeout)
 
 
-@contextmanager
-def stage(context: RequestContext, name: str) -> Iterator[None]:
-    """Times a stage into the context (milliseconds), for Server-Timing."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        context.timings[name] = context.timings.get(name, 0.0) + (time.perf_counter() - started) * 1000
+class Stage:
+    """Times what is done within into the context (milliseconds), for Server-Timing."""
+
+    __slots__ = ("_context", "_name", "_started")
+
+    def __init__(self, context: RequestContext, name: str) -> None:
+        self._context, self._name = context, name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        timings = self._context.timings
+        timings[self._name] = timings.get(self._name, 0.0) + (time.perf_counter() - self._started) * 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,8 +11,8 @@ from sanic import HTTPResponse, Request
 from apps import following, links, streams
 from apps.freshness import newest, total
 from apps.jobs import results
-from apps.pipeline import Services, explained, prepare, run, stage
-from apps.slow import told_if_slow
+from apps.pipeline import Services, Stage, explained, prepare, run
+from apps.slow import SlowQuery
 from libs.context import RequestContext
 from libs.rest import QueryModel
 from middlewares.format import page_response, server_timing
@@ -38,7 +37,7 @@ def _parse(
     request: Request, services: Services, instance: str | None, target: Target | None, context: RequestContext
 ) -> Question:
     body = request.body
-    with stage(context, "parse"):
+    with Stage(context, "parse"):
         return services.plans.question(body, instance, target, lambda: parse_body(body, instance, target))
 
 
@@ -61,7 +60,7 @@ async def answer(
             return accepted
     media_type = streams.wanted(request)
     if media_type is not None:
-        with told_if_slow(question, services, context, started) as answered:
+        with SlowQuery(question, services, context, started) as answered:
             await streams.answer(
                 request, question, services, context, media_type, query.shape, query.csv_guard, answered
             )
@@ -80,17 +79,17 @@ async def answer_question(
 async def _page(
     question: Question, services: Services, context: RequestContext, shape: Shape, started: float
 ) -> HTTPResponse:
-    with told_if_slow(question, services, context, started) as answered:
+    with SlowQuery(question, services, context, started) as answered:
         fresh = {} if question.options.require_fresh_ns is None else await newest(question, services, context)
         page, _ = await run(question, services, context)
         answered.rows = sum(batch.length for batch in page.batches)
         for report in context.sources if fresh else ():
             report.freshness_ns = fresh.get(report.source)
         if question.options.total:
-            page = replace(page, total=await total(question, services, context))
+            page.total = await total(question, services, context)
         if page.has_more and services.cursors is not None:
-            page = replace(page, cursor=services.cursors.remember(page, question, context))
-        with stage(context, "format"):
+            page.cursor = services.cursors.remember(page, question, context)
+        with Stage(context, "format"):
             response = page_response(page, context, (time.perf_counter() - started) * 1000, shape)
     response.headers["server-timing"] = server_timing(context)
     links.add_next(response, services, page.cursor, shape=shape)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Self
 
 import orjson
 import structlog
@@ -19,29 +17,29 @@ from query.question import Question, sources
 _log = structlog.get_logger("queries")
 
 
-@dataclass(slots=True)
-class Answered:
-    """How many rows the caller got."""
+class SlowQuery:
+    """Logs what is asked within, if it was slow and however it ends: `started` by time.perf_counter. `rows` are what the
+    caller got, told by who answers; the line's `fetched` are the stores'."""
 
-    rows: int = 0
+    __slots__ = ("_context", "_question", "_services", "_started", "rows")
 
+    def __init__(self, question: Question, services: Services, context: RequestContext, started: float) -> None:
+        self._question, self._services, self._context, self._started = question, services, context, started
+        self.rows = 0
 
-@contextmanager
-def told_if_slow(question: Question, services: Services, context: RequestContext, started: float) -> Iterator[Answered]:
-    """Logs what is asked within, if it was slow: `started` by time.perf_counter, `fetched` are the stores' rows."""
-    answered = Answered()
-    try:
-        yield answered
-    finally:
-        took = time.perf_counter() - started
-        if took > services.slow_query_seconds:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        took = time.perf_counter() - self._started
+        if took > self._services.slow_query_seconds:
             _log.warning(
                 "slow query",
                 seconds=round(took, 3),
-                plan=question_hash(question),
-                sources=source_names(question),
-                rows=answered.rows,
-                fetched=sum(report.rows for report in context.sources),
+                plan=question_hash(self._question),
+                sources=source_names(self._question),
+                rows=self.rows,
+                fetched=sum(report.rows for report in self._context.sources),
             )
 
 

@@ -10,8 +10,8 @@ from sanic import Request
 
 from apps.catalogs import forget_catalog
 from apps.freshness import newest
-from apps.pipeline import Prepared, Services, changing, prepare, stage
-from apps.slow import Answered
+from apps.pipeline import Prepared, Services, Stage, changing, prepare
+from apps.slow import SlowQuery
 from libs.context import RequestContext
 from libs.errors import RequestError
 from libs.rest.negotiate import JSON, preferred
@@ -43,7 +43,7 @@ async def answer(
     media_type: str,
     shape: Shape,
     csv_guard: bool,
-    answered: Answered,
+    answered: SlowQuery,
 ) -> None:
     """Streams the whole result, its rows counted in `answered`. What fails before the first batch is raised, and chooses
     the status."""
@@ -64,7 +64,7 @@ async def answer(
             await send_stream(request, schema, _counted(batches, answered), form, context)
 
 
-async def _counted(batches: AsyncIterator[Batch], answered: Answered) -> AsyncIterator[Batch]:
+async def _counted(batches: AsyncIterator[Batch], answered: SlowQuery) -> AsyncIterator[Batch]:
     async for batch in batches:
         answered.rows += batch.length
         yield batch
@@ -95,7 +95,7 @@ async def _first(
     limits = context.limits
     until = context.deadline if question.options.timeout is not None else started + limits.stream_seconds
     stream = prepared.operator.execute(context)
-    with stage(context, "first"):
+    with Stage(context, "first"):
         batch = await anext(stream, None)
     return prepared, _all(batch, stream, question, context, until)
 

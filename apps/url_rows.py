@@ -12,11 +12,11 @@ from sanic import HTTPResponse, Request
 from apps import streams
 from apps.jobs import results
 from apps.jobs.docs import takes_jobs
-from apps.pipeline import Services, stage
+from apps.pipeline import Services, Stage
 from apps.queries import ShapeQuery, answer_question
 from apps.query_docs import FAILURES, QUERY_ANSWER, stack
 from apps.query_docs import streams as streams_declared
-from apps.slow import told_if_slow
+from apps.slow import SlowQuery
 from libs.errors import RequestError
 from libs.rest import Namespace
 from parser.url_filters import at_parameters, parse_url
@@ -57,14 +57,14 @@ async def answer(
     started = time.perf_counter()
     context = services.new_context()
     try:
-        with stage(context, "parse"):
+        with Stage(context, "parse"):
             question = parse_url(request.query_string, SourceRef(instance, target), _OTHERS)
         accepted = await results.accepted(request, question, services, context)
         if accepted is not None:
             return accepted
         media_type = streams.wanted(request)
         if media_type is not None:
-            with told_if_slow(question, services, context, started) as answered:
+            with SlowQuery(question, services, context, started) as answered:
                 await streams.answer(
                     request, question, services, context, media_type, query.shape, query.csv_guard, answered
                 )

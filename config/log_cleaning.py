@@ -32,15 +32,28 @@ _SECRETS_IN_TEXT = (
 )
 # Quick: text without one of these holds nothing to substitute.
 _SUSPICIOUS = re.compile(r"[@=\s]|[A-Za-z'\"]:")
+# Ids, routes, paths and addresses: nothing in them to escape or to substitute.
+_PLAIN = re.compile(r"[0-9A-Za-z./_-]*", re.ASCII)
 
 _encode_structure = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def render(fields: Mapping[str, object]) -> bytes:
     """One line of ASCII JSON with its newline: every control and non-ASCII character is escaped."""
-    members = [f"{_encode_text(name[:128])}:{_encode(clean(name, value))}" for name, value in fields.items()]
+    members = [
+        # The usual field of an access line.
+        f'{_named(name)}"{value}"'
+        if type(value) is str and len(value) <= SHORT and _PLAIN.fullmatch(value) and not _is_secret(name)
+        else _named(name) + _encode(clean(name, value))
+        for name, value in fields.items()
+    ]
     # DEL is the one control character that JSON leaves as it is.
     return ("{" + ",".join(members) + "}\n").replace("\x7f", "\\u007f").encode()
+
+
+@functools.lru_cache(maxsize=1024)
+def _named(name: str) -> str:
+    return _encode_text(name[:128]) + ":"
 
 
 def _encode(value: object) -> str:
@@ -55,9 +68,6 @@ def clean(key: object, value: object, depth: int = 0) -> object:
     if isinstance(key, str) and _is_secret(key):
         return REDACTED
     if isinstance(value, str):
-        if len(value) <= SHORT and value.isascii() and _SUSPICIOUS.search(value) is None:
-            # The usual field of an access line.
-            return value
         return clean_text(value, TRACEBACK_BYTES if key == "exception" else FIELD_BYTES)
     if value is None or isinstance(value, bool):
         return value

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -112,8 +113,14 @@ def _complete(logger: WrappedLogger, method: str, fields: EventDict) -> EventDic
 
 def _stamped(seconds: float, level: str, logger: str, fields: EventDict) -> EventDict:
     """The fields behind when, how grave, where and in which request."""
-    stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole = int(seconds)
+    stamp = f"{_second(whole)}.{int((seconds - whole) * 1_000_000):06d}Z"
     return {"ts": stamp, "level": level, "logger": logger, "request_id": request_id_var.get(), **fields}
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _render(logger: WrappedLogger, method: str, fields: EventDict) -> bytes:

@@ -9,7 +9,6 @@ import asyncio
 import time
 from functools import cache
 from types import TracebackType
-from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,15 +23,13 @@ from prometheus_client import (
 )
 
 from libs.errors import HostMonitorError
+from libs.tallies import CountedBy, TimedBy
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _LAG_INTERVAL = 0.5
-
-M = TypeVar("M", Counter, Histogram)
-
 
 # A gauge for the birth of each counter doubles the answer, and nobody asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -46,44 +43,39 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._requests = Counter(
-            "hostmonitor_requests",
-            "Answered requests.",
-            ("route", "method", "status"),
-            registry=self.registry,
-        )
-        self._request_seconds = Histogram(
+        requests = CountedBy("hostmonitor_requests", "Answered requests.", ("route", "method", "status"), self.registry)
+        request_seconds = TimedBy(
             "hostmonitor_request_seconds",
             "Time from a request's head to the end of its answer.",
             ("route",),
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            self.registry,
         )
-        self._response_bytes = Counter(
-            "hostmonitor_response_bytes", "Bytes of answers' bodies.", ("route",), registry=self.registry
+        response_bytes = CountedBy("hostmonitor_response_bytes", "Bytes of answers' bodies.", ("route",), self.registry)
+        self._answers = cache(
+            lambda route, method, status: (
+                requests.child(route, method, str(status)),
+                request_seconds.child(route),
+                response_bytes.child(route),
+            )
         )
         self._errors = Counter(
             "hostmonitor_errors", "Answered errors by their code.", ("code",), registry=self.registry
         )
-        self._store_calls = Counter(
+        calls = CountedBy(
             "hostmonitor_store_calls",
             "Calls to a store, by how they ended: ok, or an error's code.",
             ("instance", "outcome"),
-            registry=self.registry,
+            self.registry,
         )
-        self._store_seconds = Histogram(
-            "hostmonitor_store_seconds",
-            "Time of calls to a store.",
-            ("instance",),
-            buckets=_SECONDS,
-            registry=self.registry,
+        seconds = TimedBy(
+            "hostmonitor_store_seconds", "Time of calls to a store.", ("instance",), _SECONDS, self.registry
         )
-        self._store_bytes = Counter(
-            "hostmonitor_store_bytes",
-            "Bytes exchanged with a store.",
-            ("instance", "direction"),
-            registry=self.registry,
+        exchanged = CountedBy(
+            "hostmonitor_store_bytes", "Bytes exchanged with a store.", ("instance", "direction"), self.registry
         )
+        self._calls = cache(lambda instance, outcome: (calls.child(instance, outcome), seconds.child(instance)))
+        self._exchanged = cache(exchanged.child)
         self._lag = Histogram(
             "hostmonitor_event_loop_lag_seconds",
             "How much later than asked the event loop woke a sleeper.",
@@ -97,27 +89,29 @@ class Metrics:
     def request(self, route: str, method: str, status: int, seconds: float, size: int) -> None:
         """Count an answered request: its route's name, its time and the bytes of its body."""
         known = method if method in _METHODS else "other"
-        _child(self._requests, route, known, status).inc()
-        _child(self._request_seconds, route).observe(seconds)
-        _child(self._response_bytes, route).inc(size)
+        count, times, bytes_sent = self._answers(route, known, status)
+        count.value += 1
+        times.observe(seconds)
+        bytes_sent.value += size
 
     def error(self, code: str) -> None:
         """Count an answered error."""
-        _child(self._errors, code).inc()
+        self._errors.labels(code).inc()
 
     def store_call(self, instance: str, sent: int) -> StoreCall:
         """Count the call to a store made within, which sends `sent` bytes: its time, and how it ends."""
-        _child(self._store_bytes, instance, "sent").inc(sent)
+        self._exchanged(instance, "sent").value += sent
         return StoreCall(self, instance)
 
     def store_received(self, instance: str, size: int) -> None:
         """Count the bytes of a store's answer, or of a part of it."""
-        _child(self._store_bytes, instance, "received").inc(size)
+        self._exchanged(instance, "received").value += size
 
     def store_called(self, instance: str, outcome: str, seconds: float) -> None:
         """Count a call that has ended: `outcome` is ok, cancelled, failed, or an error's code."""
-        _child(self._store_calls, instance, outcome).inc()
-        _child(self._store_seconds, instance).observe(seconds)
+        count, times = self._calls(instance, outcome)
+        count.value += 1
+        times.observe(seconds)
 
     async def watch_loop(self) -> None:
         """Measure the event loop's lag until cancelled."""
@@ -153,12 +147,6 @@ class StoreCall:
         else:
             outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
         self._metrics.store_called(self._instance, outcome, time.perf_counter() - self._started)
-
-
-@cache
-def _child(metric: M, *labels: str | int) -> M:
-    """The metric of these labels; prometheus-client's own look-up takes longer than the counting."""
-    return metric.labels(*labels)
 
 
 # One process, one set of counters: the stores' clients reach it without being handed it.

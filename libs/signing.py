@@ -6,6 +6,7 @@ import binascii
 import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
 from pathlib import Path
 
 from libs.errors import ConfigError
@@ -19,7 +20,7 @@ class BadToken(Exception):
 
 
 class Signer:
-    """HMAC-SHA256 with the key in a file, made at first use (mode 0600)."""
+    """Keyed BLAKE2b (RFC 7693; a fraction of the time of HMAC) with the key in a file, made at first use (mode 0600)."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError for a file that cannot be read, made, or that is no key."""
@@ -49,7 +50,7 @@ class Signer:
         return payload
 
     def _mark(self, payload: bytes, bound: str) -> bytes:
-        return hmac.digest(self._key, payload + b"\0" + bound.encode(), "sha256")[:_MARK_BYTES]
+        return blake2b(payload + b"\0" + bound.encode(), key=self._key, digest_size=_MARK_BYTES).digest()
 
 
 def _key(path: Path) -> bytes:

@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import Any, cast
 
-from sanic.exceptions import BadRequest, RequestTimeout
+from sanic import HTTPResponse
+from sanic.exceptions import RequestTimeout
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
+
+from middlewares.heads import DECIMAL, answer_head, usual_head
 
 HEAD_SECONDS = 10.0
 BODY_GRACE_SECONDS = 10.0
 BODY_BYTES_PER_SECOND = 1024
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEAD = re.compile(
-    _TOKEN + rb" [\x21-\x7e]+ HTTP/1\.(?P<minor>[01])(?P<fields>(?:\r\n" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*)*)"
-)
-_FRAMING = re.compile(rb"\r\n(host|content-length|transfer-encoding):[ \t]*([^\r]*)", re.IGNORECASE)
-_DECIMAL = re.compile(r"[0-9]{1,18}", re.ASCII)
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,15}", re.ASCII)
-
-
-def check_head(head: bytes) -> None:
-    """Raises BadRequest for a head that two readers could take for different requests."""
-    match = _HEAD.fullmatch(head)
-    if match is None:
-        raise BadRequest("The request's head is malformed.")
-    found: dict[bytes, bytes] = {}
-    for name, value in _FRAMING.findall(match["fields"]):
-        name = name.lower()
-        if name in found:
-            raise BadRequest(f"The header {name.decode()} is there twice.")
-        found[name] = value.strip()
-    if match["minor"] == b"1" and not found.get(b"host"):
-        raise BadRequest("The header host is missing.")
-    if b"transfer-encoding" in found:
-        if b"content-length" in found or match["minor"] == b"0":
-            raise BadRequest("The body's length is told in two ways.")
-        if found[b"transfer-encoding"].lower() != b"chunked":
-            raise BadRequest("The only transfer-encoding taken is chunked.")
 
 
 class StrictHttp(Http):
@@ -53,16 +30,65 @@ class StrictHttp(Http):
 
     @staticmethod
     def _safe_int(value: str, base: int = 10) -> int:
-        if not (_HEXADECIMAL if base == 16 else _DECIMAL).fullmatch(value):
+        if not (_HEXADECIMAL if base == 16 else DECIMAL).fullmatch(value):
             raise ValueError(value)
         return int(value, base)
+
+    async def http1_request_header(self) -> None:
+        """Reads a head; one that is usual, and there whole, without Sanic's way through it."""
+        end = self.recv_buffer.find(b"\r\n\r\n")
+        head = bytes(self.recv_buffer[:end]) if 0 < end < self.HEADER_MAX_SIZE else b""
+        usual = usual_head(head) if head else None
+        if usual is None:
+            await super().http1_request_header()  # type: ignore[no-untyped-call]
+            return
+        protocol: Any = self.protocol
+        self.url = usual.target.decode()
+        self.keep_alive, self.head_only, self.upgrade_websocket = True, False, False
+        request = protocol.request_class(
+            url_bytes=usual.target,
+            headers=usual.headers,
+            head=head,
+            version="1.1",
+            method=usual.method,
+            transport=protocol.transport,
+            app=protocol.app,
+        )
+        protocol.request_class._current.set(request)
+        self.request_bytes_left = self.request_bytes = usual.length or 0
+        self.request_body = usual.length is not None  # type: ignore[assignment]  # Sanic's own values for it
+        del self.recv_buffer[: end + 4]
+        self.request, request.stream = request, self
+        protocol.state["requests_count"] += 1
+
+    async def http1_response_header(self, data: bytes, end_stream: bool) -> None:
+        """Sends an answer's head; a whole answer on a connection that stays goes in one piece, made at once."""
+        answer, protocol = self.response, cast(StrictProtocol, self.protocol)
+        if type(answer) is HTTPResponse and answer.body and not data and self._is_usual():
+            head = answer_head(answer, len(answer.body))
+            if head is not None:
+                self.response_size = len(answer.body)
+                self.response_func = None  # type: ignore[assignment]  # Sanic's own sign of the end
+                await protocol.send_now(head + answer.body)
+                self.stage = Stage.IDLE
+                return
+        await super().http1_response_header(data, end_stream)
+
+    def _is_usual(self) -> bool:
+        """Whether the connection stays, and the client waits for a body and nothing before it."""
+        return self.keep_alive and not self.head_only and not self.expecting_continue
+
+    async def error_response(self, exception: Exception) -> None:
+        """Answers what went wrong outside of a handler, and tells of it as of every answer."""
+        await super().error_response(exception)
+        cast(StrictProtocol, self.protocol).answered(self.request, self.response)
 
 
 class StrictProtocol(HttpProtocol):
     """A connection that gives a head ten seconds in all, and a body a kilobyte a second once it has had its grace."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ("_body_bytes", "_body_started", "_head_started", "_head_timer", "_reading")
+    __slots__ = ("_body_bytes", "_body_started", "_handle", "_head_started", "_head_timer", "_reading", "_tell")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -71,6 +97,31 @@ class StrictProtocol(HttpProtocol):
         self._reading: Any = None
         self._body_started = 0.0
         self._body_bytes = 0
+
+    def _setup(self) -> None:
+        super()._setup()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        self._tell = getattr(self.app.ctx, "answered", None)
+        self._handle = self.app.handle_request
+        self.request_handler = self._handle_and_tell
+
+    async def _handle_and_tell(self, request: Any) -> None:
+        await self._handle(request)
+        self.answered(request, request.stream.response)
+
+    def answered(self, request: Any, response: Any) -> None:
+        """Tells `app.ctx.answered` of an answer, once. Sanic's signal for it takes as long as the telling."""
+        if self._tell is not None and response is not None and not request.told:
+            request.told = True
+            self._tell(request, response)
+
+    async def send_now(self, data: bytes) -> None:
+        """As `send`, at once where the client reads."""
+        transport = self.transport
+        if transport is None or transport.is_closing() or not self._can_write.is_set():
+            await self.send(data)  # type: ignore[no-untyped-call]
+            return
+        transport.write(data)
+        self._time = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what has arrived."""

@@ -6,7 +6,7 @@ rows first, so that errors still choose the status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
@@ -15,13 +15,15 @@ import orjson
 from sanic import HTTPResponse
 
 from libs.context import RequestContext
-from libs.result import Batch, Cell, Column, Schema, TypeName
+from libs.result import Batch, Column, Schema, TypeName
 from libs.times import format_instant
 
 Shape = Literal["objects", "arrays"]
+_MOST_SCHEMAS = 256
+_SCHEMAS: dict[int, tuple[Schema, bytes]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """The rows of one page, pulled whole. `has_more`: rows beyond the limit exist."""
 
@@ -36,13 +38,23 @@ def page_response(page: Page, context: RequestContext, took_ms: float, shape: Sh
     """The 200 answer of a query. `shape` arrays gives each row as an array in the columns' order."""
     body = {
         "result": True,
-        "columns": [column_json(column) for column in page.schema],
+        "columns": _columns_json(page.schema),
         "data": rows_json(page, context, shape),
         "page": {"cursor": page.cursor, "has_more": page.has_more, "total": page.total},
         "meta": meta_json(context, took_ms),
     }
     headers = {"cache-control": "no-store"}
     return HTTPResponse(orjson.dumps(body), 200, headers, "application/json")
+
+
+def _columns_json(schema: Schema) -> orjson.Fragment:
+    """The columns' description, made once for a schema that comes again: a plan that is kept has the same one."""
+    known = _SCHEMAS.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_SCHEMAS) >= _MOST_SCHEMAS:
+            _SCHEMAS.clear()
+        known = _SCHEMAS[id(schema)] = (schema, orjson.dumps([column_json(column) for column in schema]))
+    return orjson.Fragment(known[1])
 
 
 def column_json(column: Column) -> dict[str, Any]:
@@ -100,31 +112,34 @@ def encoded_columns(schema: Schema, batch: Batch, context: RequestContext) -> li
     return [encoded(column, cells, context) for column, cells in zip(schema, batch.columns, strict=True)]
 
 
-def encoded(column: Column, cells: Sequence[Cell], context: RequestContext) -> Sequence[Any]:
+def encoded(column: Column, cells: Sequence[Any], context: RequestContext) -> Sequence[Any]:
     """One column's cells as values that orjson writes as the language says."""
-    encode = _encoder(column, context)
+    encode = _ENCODERS.get(column.type.name)
     if encode is None:
         return cells
-    if column.type.multi:
-        return [None if cell is None else [encode(item) for item in cell] for cell in cells]  # type: ignore[union-attr]
-    return [None if cell is None else encode(cell) for cell in cells]
+    if not column.type.multi:
+        return encode(cells, column, context)
+    return [None if cell is None else encode(cell, column, context) for cell in cells]
 
 
-def _encoder(column: Column, context: RequestContext) -> Callable[[Any], Any] | None:
-    match column.type.name:
-        case TypeName.TIMESTAMP:
-            unit = column.type.unit
-            return lambda cell: format_instant(cell, unit)
-        case TypeName.JSON:
-            return orjson.Fragment
-        case TypeName.FLOAT64:
-            return lambda cell: _finite(cell, column, context)
-        case _:
-            return None
+def _instants(cells: Sequence[Any], column: Column, _: RequestContext) -> Sequence[Any]:
+    unit = column.type.unit
+    return [None if cell is None else format_instant(cell, unit) for cell in cells]
 
 
-def _finite(cell: float, column: Column, context: RequestContext) -> float | None:
-    if isfinite(cell):
-        return cell + 0.0  # -0.0 becomes 0.0
+def _documents(cells: Sequence[Any], _: Column, __: RequestContext) -> Sequence[Any]:
+    return [None if cell is None else orjson.Fragment(cell) for cell in cells]
+
+
+def _doubles(cells: Sequence[Any], column: Column, context: RequestContext) -> Sequence[Any]:
+    if all(map(isfinite, filter(None, cells))):
+        return [None if cell is None else cell + 0.0 for cell in cells]  # -0.0 becomes 0.0
     context.warn("NOT_FINITE", f"{column.name} holds values that are not finite; they are null here.", column.source)
-    return None
+    return [cell + 0.0 if cell is not None and isfinite(cell) else None for cell in cells]
+
+
+_ENCODERS: Mapping[TypeName, Callable[[Sequence[Any], Column, RequestContext], Sequence[Any]]] = {
+    TypeName.TIMESTAMP: _instants,
+    TypeName.JSON: _documents,
+    TypeName.FLOAT64: _doubles,
+}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import uuid
 from typing import Any
 
 from sanic import Request
@@ -17,7 +16,7 @@ from sanic.exceptions import BadURL, URITooLong
 from sanic.response import BaseHTTPResponse
 
 from libs.context import request_id_var, traceparent_var
-from middlewares.connection import check_head
+from middlewares.heads import check_head
 
 REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
@@ -44,7 +43,8 @@ class IdentifiedRequest(Request):
             # Sanic makes a request of no method to answer one that it could not read: with the same URL it would fail.
             super().__init__(b"*", headers, version, method, *args, **options)
         self.started = time.perf_counter()
-        self.request_id = _valid_id(self.headers.get(REQUEST_ID)) or str(uuid.uuid4())
+        self.told = False
+        self.request_id = _valid_id(self.headers.get(REQUEST_ID)) or _new_id()
         request_id_var.set(self.request_id)
         self.traceparent = _valid_traceparent(self.headers.get(TRACEPARENT)) or new_traceparent()
         traceparent_var.set(self.traceparent)
@@ -54,6 +54,17 @@ class IdentifiedRequest(Request):
         """The request's id, as it was sent or made."""
         return self.request_id
 
+    async def receive_body(self) -> None:
+        """As Sanic's; a body that has come with its head is taken at once."""
+        stream: Any = self.stream
+        size, buffer = stream.request_bytes_left, stream.recv_buffer
+        if stream.request_body is not True or not 0 < size <= min(len(buffer), stream.request_max_size):
+            await super().receive_body()  # type: ignore[no-untyped-call]
+            return
+        self.body = bytes(buffer[:size])
+        del buffer[:size]
+        stream.request_bytes_left, stream.request_body = 0, None
+
     async def respond(self, response: BaseHTTPResponse | None = None, **options: Any) -> BaseHTTPResponse:
         """As Sanic's; whatever is answered bears the ids, and no browser takes it for another type than it says."""
         answer: BaseHTTPResponse = await super().respond(response, **options)
@@ -61,6 +72,14 @@ class IdentifiedRequest(Request):
         answer.headers[TRACEPARENT] = self.traceparent
         answer.headers["x-content-type-options"] = "nosniff"
         return answer
+
+
+def _new_id() -> str:
+    """A random UUID (RFC 9562, version 4)."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
 
 
 def new_traceparent() -> str:

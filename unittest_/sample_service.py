@@ -14,6 +14,7 @@ from sanic import HTTPResponse, Request, Sanic
 from libs.errors import ConflictError, NotFoundError
 from libs.rest import Api, BodyModel, Namespace, QueryModel, RawSchema, Reply, Resource, Router, pieces, serve
 from middlewares import errors
+from middlewares.connection import StrictProtocol
 from middlewares.request_id import IdentifiedRequest
 
 things = Namespace("things", "/things", "Things of a store", reserved=("ping",))
@@ -195,6 +196,7 @@ async def running(app: Sanic[Any, Any], **options: Any) -> AsyncIterator[str]:
     """Runs an app in this process on a free port; yields its address without a trailing slash."""
     # Sanic takes port 0 for its default port, and leaves the server's methods untyped.
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    options.setdefault("protocol", StrictProtocol)
     server: Any = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False, **options)
     await server.startup()
     await server.before_start()

@@ -13,7 +13,7 @@ from sanic import HTTPResponse, Request
 from apps import links, streams
 from apps.jobs.records import Job
 from apps.jobs.runner import Jobs
-from apps.pipeline import Services, stage
+from apps.pipeline import Services, Stage
 from libs.context import RequestContext
 from libs.errors import ConflictError, NotFoundError, RequestError
 from libs.rest import envelope
@@ -84,7 +84,7 @@ async def answer(
         return await page(services, job, 0, limit, shape)
     check_done(job)
     context = _context(services, job)
-    with stage(context, "first"):
+    with Stage(context, "first"):
         reader = await _jobs(services).spools.read(job.id, job.schema)
     form = stream_format(media_type, job.schema, context, shape, csv_guard)
     async with aclosing(reader.batches()) as batches:
@@ -117,7 +117,7 @@ async def page(services: Services, job: Job, given: int, limit: int | None, shap
     check_done(job)
     context = _context(services, job)
     size = limit or DEFAULT_ROWS
-    with stage(context, "execute"):
+    with Stage(context, "execute"):
         reader = await _jobs(services).spools.read(job.id, job.schema)
         async with aclosing(reader.batches(given, size)) as stream:
             batches = [batch async for batch in stream]
@@ -125,7 +125,7 @@ async def page(services: Services, job: Job, given: int, limit: int | None, shap
     more = end < job.rows
     cursor = _cursor(services, job, end) if more else None
     found = Page(job.schema, batches, more, cursor, {"value": job.rows, "relation": "eq"})
-    with stage(context, "format"):
+    with Stage(context, "format"):
         response = page_response(found, context, (time.perf_counter() - started) * 1000, shape)
     response.headers["server-timing"] = server_timing(context)
     links.add_next(response, services, cursor, limit, shape)

@@ -19,7 +19,7 @@ from apps import streams
 from apps.freshness import newest
 from apps.jobs.records import Job, JobRecords, later, noticed, unknown
 from apps.pipeline import Services, prepare
-from apps.slow import question_hash, source_names, told_if_slow
+from apps.slow import SlowQuery, question_hash, source_names
 from libs.context import RequestContext
 from libs.errors import HostMonitorError, StoreError, UnavailableError
 from libs.observe import METRICS
@@ -175,7 +175,7 @@ class Jobs:
             context.deadline = time.monotonic() + seconds
             context.limits = replace(context.limits, timeout_seconds=seconds, stream_seconds=seconds)
             services = replace(services, engine=self._own_engine())
-            with told_if_slow(question, services, context, time.perf_counter()) as answered:
+            with SlowQuery(question, services, context, time.perf_counter()) as answered:
                 if question.options.require_fresh_ns is not None:
                     await newest(question, services, context)
                 prepared, batches = await streams.begin(question, services, context)

@@ -11,7 +11,7 @@ from sanic import Request
 
 from apps.es.query import ANSWER
 from apps.mix.resources import MIX_EXAMPLE, MixResource, namespace
-from apps.pipeline import stage
+from apps.pipeline import Stage
 from apps.queries import answer_question
 from apps.query_docs import FAILURES
 from libs.errors import HostMonitorError
@@ -67,7 +67,7 @@ class Batch(MixResource):
         context.deadline = deadline
         try:
             context.remaining()
-            with stage(context, "parse"):
+            with Stage(context, "parse"):
                 question = parse_body(body)
             response = await answer_question(question, self.services, context, "objects", started)
         except HostMonitorError as error:

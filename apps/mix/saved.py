@@ -18,11 +18,11 @@ from apps.es.query import ANSWER
 from apps.jobs import results
 from apps.jobs.docs import takes_jobs
 from apps.mix.saved_queries import SavedQueries, SavedQuery, shown_parameter
-from apps.pipeline import Services, stage
+from apps.pipeline import Services, Stage
 from apps.queries import ShapeQuery, answer_question
 from apps.query_docs import FAILURES, QUERY_ANSWER
 from apps.query_docs import streams as streams_declared
-from apps.slow import told_if_slow
+from apps.slow import SlowQuery
 from libs.errors import RequestError
 from libs.rest import Namespace, RawSchema, Reply, Resource
 from libs.rest.conditions import check_write, not_modified, quoted
@@ -120,7 +120,7 @@ class Run(SavedResource):
         started = time.perf_counter()
         context = self.services.new_context()
         found = await self.queries.get(_checked(saved))
-        with stage(context, "parse"):
+        with Stage(context, "parse"):
             question = fill(found.saved, _given(request))
         media_type = streams.wanted(request)
         try:
@@ -128,7 +128,7 @@ class Run(SavedResource):
             if accepted is not None:
                 return accepted
             if media_type is not None:
-                with told_if_slow(question, self.services, context, started) as answered:
+                with SlowQuery(question, self.services, context, started) as answered:
                     await streams.answer(
                         request, question, self.services, context, media_type, query.shape, query.csv_guard, answered
                     )

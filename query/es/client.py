@@ -22,6 +22,7 @@ from libs.http_connection import TooLarge
 from query.backend import InstanceConfig, NotProven
 
 _OWN_STATUSES = frozenset({403, 429, 503})
+_UNREAD = (LookupError, TypeError, AttributeError, ValueError)
 _REASON_CHARACTERS = 500
 # An answer that says what is wrong is read whatever was fetched before.
 _ERROR_BYTES = 64 * 1024
@@ -105,7 +106,7 @@ class EsClient:
         """Around the reading of an answer's members: one that is missing, or of another type, is STORE_ANSWER_INVALID."""
         try:
             yield
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except _UNREAD as error:
             raise self.unreadable("it is not what was asked for") from error
 
     def parsed(self, body: bytes) -> Any:
@@ -124,9 +125,11 @@ class EsClient:
 
     def check_partial(self, answer: Any, context: RequestContext) -> None:
         """Raises STORE_PARTIAL for an answer without some shards, unless the context allows those; then flags this one."""
-        with self.reading():
+        try:
             shards = answer["_shards"]
             late, failed = bool(answer["timed_out"]), int(shards["failed"])
+        except _UNREAD as error:
+            raise self.unreadable("it is not what was asked for") from error
         if not late and not failed:
             return
         failures = shards.get("failures") or [{}]
