@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from apps.pipeline import Prepared, Services, explained, prepare, pull, run
 from libs.context import Limits, RequestContext
 from libs.errors import CostError, StoreError
-from libs.result import STRING, TIMESTAMP, Batch, Schema
+from libs.result import INT64, STRING, TIMESTAMP, Batch, Column, Schema
 from operator_.engine import Engine
-from operator_.foresight import ForesightOperator, Remembered
+from operator_.foresight import Foresight, ForesightOperator, Remembered
 from parser.json_body import parse_body
-from query.backend import InstanceConfig, Query
+from query.backend import Capabilities, InstanceConfig, Query
 from query.catalog import Field, SourceRef, Table
 from query.costs import SLACK, Facts, GroupsDemand, JoinDemand, RowsDemand, demands
 from query.factory import QueryFactory, open_backend
@@ -326,6 +326,35 @@ async def test_an_estimate_that_fails_fails_no_query(
     (warning,) = context.warnings
     assert (warning.code, warning.source) == ("ESTIMATE_FAILED", str(store))
     assert ("fell over" if error else "took too long") in warning.message
+
+
+class Together:
+    """Probes' queries that answer once both have been asked."""
+
+    schema: Schema = (Column("rows", INT64),)
+
+    def __init__(self) -> None:
+        self.both = asyncio.Barrier(2)
+
+    def compile(self, plan: Plan) -> Mapping[Scan, Query]:
+        assert isinstance(plan, Scan)
+        return {plan: self}
+
+    def explain(self) -> object:
+        return None
+
+    async def stream(self, context: RequestContext) -> AsyncIterator[Batch]:
+        await self.both.wait()
+        yield Batch(self.schema, [[3]])
+
+
+async def test_all_sides_are_asked_at_once() -> None:
+    sides = scan_of(0, 1), scan_of(0, 2)
+    able = Capabilities(aggregates=frozenset({"count"}))
+    ahead = Foresight((RowsDemand(sides),), {"s": able}, Together(), Remembered())
+    context = RequestContext(deadline=time.monotonic() + 8.0)
+    (found,) = await ahead.forecasts(context)
+    assert (found.at_least, context.warnings) == (6, [])
 
 
 def test_what_is_remembered_is_by_source_keys_and_filter() -> None:
