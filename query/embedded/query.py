@@ -69,7 +69,8 @@ class EmbeddedQuery:
             await self._start(reader, context)
             if not self.arrow:
                 while rows := await reader.fetch(BATCH_ROWS):
-                    yield Batch(self.schema, list(zip(*rows, strict=True)), len(rows))
+                    # A statement of no columns has one all the same.
+                    yield Batch(self.schema, list(zip(*rows, strict=True))[: len(self.schema)], len(rows))
                 return
             while (array := await reader.fetch_array()) is not None:
                 for part in sliced(self.schema, array, BATCH_ROWS):
