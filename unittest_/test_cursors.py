@@ -106,6 +106,8 @@ async def test_bad_cursors(loaded: Stores) -> None:
     for bad in ("abc", turned, cursor[:-1], cursor + "A", cursor[:-8], "%C3%A9", cursor + "="):
         status, answer = await client.send("GET", f"/mix/cursor/{bad}")
         assert (status, answer["code"]) == (400, "CURSOR_INVALID"), bad
+        assert answer["errors"][0]["pointer"] == "/cursor"
+        assert "first page" in answer["errors"][0]["hint"]
     for other, at in (
         (body | {"select": ["host"]}, path),
         ({}, loaded.path("influx")),
@@ -115,6 +117,9 @@ async def test_bad_cursors(loaded: Stores) -> None:
         assert (status, answer["code"]) == (400, "CURSOR_INVALID"), other
     status, answer = await client.send("POST", path, json={"cursor": cursor, "limit": 0})
     assert (status, answer["code"]) == (422, "LIMIT_INVALID")
+    twice = f'{{"cursor": "abc", "cursor": "{cursor}"}}'
+    status, answer = await client.send("POST", path, data=twice, headers={"content-type": "application/json"})
+    assert (status, answer["code"], answer["errors"][0]["pointer"]) == (400, "DUPLICATE_KEY", "/cursor")
     status, answer = await client.send("POST", path, json={"cursor": 5})
     assert status == 422
     status, answer = await client.send("POST", path, json={"cursor": cursor}, headers={"accept": "text/csv"})

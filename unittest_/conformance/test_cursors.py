@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from apps.cursors import Cursors
-from libs.errors import HostMonitorError
+from apps.pipeline import run
+from libs.context import Principal, RowFilter
+from libs.errors import HostMonitorError, RequestError
 from libs.signing import Signer
+from parser.json_body import parse_body
 from unittest_.conformance.bodies import bodies
 from unittest_.conformance.case import TIME, Body
 from unittest_.conformance.cases_joins import MixCase, mix_cases
@@ -27,7 +31,7 @@ from unittest_.conformance.data import NOW, data_sets
 from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, SERIES, STORES, MixStores
 from unittest_.conformance.random_joins import SETS, Draw, mix_bodies
 from unittest_.conformance.stores import StoreId
-from unittest_.conformance.walking import walked
+from unittest_.conformance.walking import new_context, walked
 from unittest_.reference import Answer, Refused, differences
 from unittest_.reference.mix import mixed
 
@@ -44,14 +48,20 @@ _CASES = [case for case in mix_cases() if case.error is None]
 class Walked:
     stores: MixStores
     cursors: Cursors
+    signer: Signer
+
+
+def urlsafe(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
 
 
 @pytest.fixture(scope="module")
 async def held(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Walked]:
     folder = tmp_path_factory.mktemp("walked")
     opened = MixStores(folder, f"walked-{uuid.uuid4().hex[:8]}")
-    cursors = Cursors(Signer(folder / "cursor.key"))
-    yield Walked(opened, cursors)
+    signer = Signer(folder / "cursor.key")
+    cursors = Cursors(signer)
+    yield Walked(opened, cursors, signer)
     await cursors.close()
     await opened.close()
 
@@ -123,3 +133,47 @@ assert set(STORES) == {DOCS, ES, SERIES, INFLUX}
 @pytest.mark.parametrize(("at", "case"), list(enumerate(_CASES)), ids=[case.name for case in _CASES])
 async def test_case(at: int, case: MixCase, held: Walked) -> None:
     await check(case.body, PAIRS[at % len(PAIRS)], case.sets, [1 + at % 3, 2, 1, 5], held)
+
+
+def _principal(name: str, *statuses: int) -> Principal:
+    """One who sees the rows of these statuses of the documents."""
+    where = {"field": "status", "op": "in", "value": list(statuses)}
+    return Principal(name, (RowFilter(str(DOCS), where), RowFilter(str(ES), where)))
+
+
+async def test_a_cursor_is_its_callers(held: Walked) -> None:
+    """T26, G38: nobody else can follow it, and what it walks are the rows that its caller may see."""
+    one, other = _principal("one", 200), _principal("other", 200, 404, 500, 503)
+    services = held.stores.services
+    for store in (DOCS, ES):
+        side = {"from": await held.stores.source(store, "access"), "select": ["_id", "status"]}
+        join = {"how": "inner", "as": "m", "with": side, "on": ["_id"]}
+        for body in (side, {**side, "join": [join]}, {"union": [side, side]}):
+            question = parse_body(json.dumps({**body, "limit": 2}).encode())
+            context = new_context(one)
+            page, _ = await run(question, services, context)
+            cursor = held.cursors.remember(page, question, context)
+            assert cursor is not None
+            for caller in (other, Principal()):
+                with pytest.raises(RequestError) as refused:
+                    await held.cursors.follow(cursor, 5, services, new_context(caller))
+                assert refused.value.code.name == "CURSOR_INVALID"
+            statuses = [name for name in page.schema if "status" in name.name]
+            page, following = await held.cursors.follow(cursor, 10_000, services, new_context(one))
+            assert following is None
+            places = [page.schema.index(column) for column in statuses]
+            seen = {cell for batch in page.batches for place in places for cell in batch.columns[place]}
+            assert seen == {200}
+
+
+@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@given(text=st.one_of(st.text(max_size=80), st.binary(min_size=44, max_size=44).map(urlsafe)), at=st.integers(0, 10**6))
+async def test_no_forged_cursor_is_followed(text: str, at: int, held: Walked) -> None:
+    """Any text, and a good one with any of its bits turned: refused, as a fault of the request."""
+    good = held.signer.sign(b"x" * 28, "anonymous")
+    raw = bytearray(urlsafe_b64decode(good + "=" * (-len(good) % 4)))
+    raw[at % len(raw)] ^= 1 << at % 8
+    for forged in (text, urlsafe(bytes(raw)), good[: at % len(good)]):
+        with pytest.raises(RequestError) as refused:
+            await held.cursors.follow(forged, 5, held.stores.services, new_context())
+        assert refused.value.code.name == "CURSOR_INVALID"
