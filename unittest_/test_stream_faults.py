@@ -19,7 +19,7 @@ from unittest_.live import Client, service
 from unittest_.stream_stores import STORES, Stores, stores
 
 ROWS = 40_000
-CUTS = 24
+CUTS = 9
 CSV, NDJSON, ARROW = "text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"
 
 
