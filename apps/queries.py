@@ -97,10 +97,11 @@ async def _page(
 
 
 async def explain(request: Request, services: Services, instance: str | None, target: Target | None) -> dict[str, Any]:
-    """The plan as it would run; only the catalogue is read."""
+    """The plan as it would run; only the catalogue is read, and what estimates the cost."""
     context = services.new_context()
     question = _parse(request, services, instance, target, context)
-    return await explained(question, services, context)
+    async with services.places.held(context):
+        return await explained(question, services, context)
 
 
 async def validate(request: Request, services: Services, instance: str | None, target: Target | None) -> dict[str, Any]:

@@ -109,9 +109,9 @@ def demands(plan: Plan, limits: Limits) -> tuple[Demand, ...]:
                 _add_join(found, node, limits)
         below = node if isinstance(node, Fill) else fill if isinstance(node, Project) else None
         waiting += [(child, below) for child in inputs(node)]
-    rows = [_held(scan) for scan in fetched]
-    if fetched and sum(rows) > limits.rows_fetched:
-        found.insert(0, RowsDemand(tuple(dict.fromkeys(fetched))))
+    once = tuple(dict.fromkeys(fetched))
+    if once and sum(map(_held, once)) > limits.rows_fetched:
+        found.insert(0, RowsDemand(once))
     return tuple(found)
 
 

@@ -286,6 +286,7 @@ async def test_every_way_to_ask_takes_a_place(alone: tuple[Client, Services]) ->
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/es/logs/query", {"json": body}),
         ("POST", "/es/logs/query", {"json": {}, "headers": {"accept": "text/csv"}}),
+        ("POST", "/es/logs/query/explain", {"json": body}),
         ("GET", "/es/logs/rows?limit=1", {}),
         ("GET", "/es/logs", {}),
         ("GET", f"/mix/cursor/{cursor}", {}),
