@@ -170,7 +170,6 @@ REFUSED: dict[str, Scan] = {
     "order by ids": rows(order=(Order("_id"),)),
     "order by text": rows(order=(Order("body"),)),
     "order of a whole scan": rows(order=(Order("host"),), limit=None),
-    "a sum of single floats": groups(agg("sum", "load")),
     "extremes of nanoseconds": groups(agg("max", "nanos")),
     "distinct ids": groups(agg("count_distinct", "_id")),
     "the first address": groups(agg("first", "addr", time="@timestamp")),

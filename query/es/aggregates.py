@@ -7,7 +7,7 @@ nothing. Otherwise the number raises NotProven, and the rows are fetched and agg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from libs.result import Cell
 from query.backend import EXACT, NotProven, Pushdown, UnsupportedPart, Verdict
 from query.catalog import Table
-from query.es import single
+from query.es import decimals, single
 from query.es.ends import end_request, end_value, unfit_for_ends
 from query.es.mapping import EsField
 from query.es.predicates import Clause, clause, native_of, verdict
@@ -24,6 +24,8 @@ from query.plan import Aggregation, Scan
 
 Number = Callable[[Mapping[str, Any]], Cell]
 _EXACT_BOUND = 2**53
+# Such sums of a source's parts could not be added any more.
+_VAST = 1e300
 # What is left of the sum of squares after the subtraction, so that ten of a double's digits are sure.
 _LEAST_SHARE = 1e-5
 # Neither floats, of which it tells -0.0 from 0.0, nor nanoseconds, of which it sees milliseconds.
@@ -32,6 +34,7 @@ _DISTINCT_PRECISION = 40_000  # the most there is
 _DIGEST_COMPRESSION = 200
 APPROXIMATE = frozenset({"count_distinct", "median", "percentile"})
 _ESTIMATED = Verdict(Pushdown.EXACT, "the store estimates it", approximate=True)
+_SCRIPTED = Verdict(Pushdown.EXACT, "the store may refuse the script that sums decimals", checked=True)
 _CHECKED = Verdict(Pushdown.EXACT, "the store computes in doubles", checked=True)
 
 
@@ -82,7 +85,7 @@ def _of_field(aggregate: Aggregation, scan: Scan) -> Verdict:
         case (("sum" | "avg" | "stddev"), "double"):
             return _CHECKED
         case (("sum" | "avg" | "stddev"), "float"):
-            return _no(aggregate, "the store sums widened 32-bit floats, not their decimals")
+            return _SCRIPTED
         case (("median" | "percentile"), ("integer" | "double" | "float")):
             return _ESTIMATED
         case ("count_distinct", kind) if kind in _COUNTED:
@@ -95,6 +98,12 @@ def _of_field(aggregate: Aggregation, scan: Scan) -> Verdict:
 
 def _no(aggregate: Aggregation, reason: str) -> Verdict:
     return Verdict(Pushdown.UNSUPPORTED, f"{aggregate.name}: {reason}")
+
+
+def scripted(aggregates: Sequence[Aggregation], scan: Scan) -> bool:
+    """Whether a script of ours runs in the store, which may refuse it."""
+    fields = [a.field for a in aggregates if a.function in ("sum", "avg", "stddev") and a.field is not None]
+    return any(native_of(scan.typed(name)).kind == "float" for name in fields)
 
 
 def measure(aggregate: Aggregation, scan: Scan, table: Table, requests: Requests) -> Number:
@@ -129,11 +138,12 @@ def _inner(aggregate: Aggregation, scan: Scan) -> tuple[Clause | None, Number]:
         case ("min" | "max") as function:
             return {function: {"field": native.path}}, _extreme(native)
         case "sum":
-            return {"stats": {"field": native.path}}, _whole_sum if native.kind == "integer" else _sum
+            return {"stats": decimals.values_of(native)}, _SUMS.get(native.kind, _sum)
         case "avg":
-            return {"stats": {"field": native.path}}, _whole_mean if native.kind == "integer" else _mean
+            return {"stats": decimals.values_of(native)}, _MEANS.get(native.kind, _mean)
         case "stddev":
-            return {"extended_stats": {"field": native.path}}, _deviation
+            deviation = _of_decimals(_deviation) if native.kind == "float" else _deviation
+            return {"extended_stats": decimals.values_of(native)}, deviation
         case "count_distinct":
             spec = {"field": native.path, "precision_threshold": _DISTINCT_PRECISION}
             return {"cardinality": spec}, lambda found: int(found["value"]) or None
@@ -195,7 +205,22 @@ def _mean(found: Mapping[str, Any]) -> Cell:
 def _finite(value: Any) -> float:
     if isinstance(value, str):  # "Infinity" or "NaN"
         raise NotProven("a sum that is not finite")
+    if abs(value) > _VAST:
+        raise NotProven("a sum near the greatest double")
     return float(value)
+
+
+def _of_decimals(number: Number) -> Number:
+    def checked(found: Mapping[str, Any]) -> Cell:
+        if found["count"]:
+            decimals.check(found)
+        return number(found)
+
+    return checked
+
+
+_SUMS: Mapping[str, Number] = {"integer": _whole_sum, "float": _of_decimals(_sum)}
+_MEANS: Mapping[str, Number] = {"integer": _whole_mean, "float": _of_decimals(_mean)}
 
 
 def _percentile(found: Mapping[str, Any]) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from query.backend import Pushdown, Query, UnsupportedPart
+from query.es.aggregates import scripted
 from query.es.capabilities import ordering_verdict
 from query.es.catalog import EsTable
 from query.es.group_query import GroupsQuery
@@ -43,8 +44,8 @@ def compile_group(scan: Scan, source: EsSource) -> GroupsQuery:
         deciding |= {leaf.field for leaf in leaves(aggregate.where)}
         deciding |= {name for name in (aggregate.field, aggregate.time) if name is not None}
     asked = asked_of(scan, frozenset(deciding))
-    # The store may know no zone of that name.
-    asked = replace(asked, refusable=asked.refusable or in_zones(group))
+    # The store may know no zone of that name, and run no scripts.
+    asked = replace(asked, refusable=asked.refusable or in_zones(group) or scripted(group.aggregates, scan))
     return GroupsQuery(source, asked, compile_groups(scan))
 
 

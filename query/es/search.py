@@ -36,7 +36,7 @@ class EsSource:
 class Asked:
     """What rows and groups have in common: the filter, and the fields whose ignored values would falsify it.
 
-    `guarded` are names that `_ignored` may tell; `refusable`: the store may refuse a pattern, which is NotProven.
+    `guarded` are names that `_ignored` may tell; `refusable`: the store may refuse a pattern or a script, which is NotProven.
     """
 
     scan: Scan

@@ -17,7 +17,8 @@ from query.influx.groups import Call, GroupsRequest, Measure
 Number = int | float | None
 Key = tuple[str | int | None, ...]
 _LIMIT = 2**63
-_MAX_FLOAT = 1.7e308
+# Such sums of a source's parts could not be added any more.
+_MAX_FLOAT = 1e300
 
 
 class Folded:
