@@ -6,6 +6,10 @@ import asyncio
 import sqlite3
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +17,40 @@ import aiohttp
 import orjson
 
 from bench import samples
-from bench.rounds import Figure, bound, paired
+from bench.rounds import Figure, Measure, bound, paired
 from bench.running import service
+from libs.context import RequestContext
+from libs.times import format_instant
+from parser.json_body import parse_body
+from query.backend import InstanceConfig, Point
+from query.bind import bind
+from query.catalog import SourceRef
+from query.factory import QueryFactory, open_backend
+from query.optimizer import optimize
 
 WRITERS = 100
 WRITES = 10_000
-POINTS = 600_000
+# A week of 20 hosts, a point each six seconds.
+POINTS = 2_000_000
+STEP_MS = 6_000
+_PART = 50_000
+_START = samples.START_MS * 1_000_000
+_END = _START + POINTS // 20 * STEP_MS * 1_000_000
 QUERY = {
+    "time_range": {"from": format_instant(_START), "to": format_instant(_END)},
     "group_by": ["host"],
     "select": [{"agg": "avg", "field": "usage", "as": "mean"}, {"agg": "max", "field": "load", "as": "peak"}],
 }
+SQL = "select host, avg(usage), max(load) from cpu where time >= ? and time < ? group by host"
 
 
 async def measure() -> list[Figure]:
-    async with service() as running, aiohttp.ClientSession(running.url) as session:
-        await (await session.put("/influx/bench")).read()
-        return [await _small_writes(), await _aggregate(session)]
+    with tempfile.TemporaryDirectory() as folder:
+        return [await _small_writes(), *await _aggregates(folder)]
 
 
 async def _small_writes() -> Figure:
     """In this process, at the store itself: what group commit makes of a hundred writers of single points."""
-    from libs.context import RequestContext
-    from query.backend import InstanceConfig, Point
-    from query.factory import open_backend
-
     with tempfile.TemporaryDirectory() as folder:
         store = open_backend("embedded", InstanceConfig("influx", "series", None, data_dir=folder))
         await store.create_database("bench", RequestContext())  # type: ignore[attr-defined]
@@ -53,38 +67,73 @@ async def _small_writes() -> Figure:
     return bound("small writes acknowledged by the embedded store, 100 writers", rate, at_least=5000, unit="/s")
 
 
-async def _aggregate(session: aiohttp.ClientSession) -> Figure:
-    lines = list(samples.lines(POINTS, "cpu"))
-    for at in range(0, POINTS, 50_000):
-        body = b"\n".join(lines[at : at + 50_000])
-        async with session.post(
-            "/influx/bench/cpu/points", data=body, headers={"content-type": "text/plain"}
-        ) as answer:
-            assert answer.status == 200, await answer.text()
+async def _aggregates(folder: str) -> list[Figure]:
+    """At the store, from the body's bytes to rows, and over HTTP; both against SQLite in this process."""
+    body = orjson.dumps(QUERY)
+    name = f"a week's aggregate of {POINTS:,} points, against SQLite"
+    with _sqlite(folder) as reference:
+        factory = _opened(folder)
+        await _fill(factory)
+        # What was written last stands uncompressed until the file is opened again, or the log has grown.
+        await factory.close()
+        factory = _opened(folder)
+        at_store = await paired(name, partial(_at_store, factory, body), reference, at_least=100, unit="/s")
+        await factory.close()
+        async with service(data_dir=folder) as running, aiohttp.ClientSession(running.url) as session:
+            over_http = partial(_over_http, session, body)
+            return [at_store, await paired(f"{name}, over HTTP", over_http, reference, at_least=100, unit="/s")]
 
-    async def ours() -> float:
+
+def _opened(folder: str) -> QueryFactory:
+    return QueryFactory([open_backend("embedded", InstanceConfig("influx", "series", None, data_dir=folder))])
+
+
+async def _fill(factory: QueryFactory) -> None:
+    store: Any = factory.backend("influx")
+    await store.create_database("bench", RequestContext())
+    lines = samples.lines(POINTS, "cpu", step_ms=STEP_MS)
+    while part := list(islice(lines, _PART)):
+        await store.write_lines("bench", "cpu", b"\n".join(part), "ns", RequestContext())
+
+
+async def _at_store(factory: QueryFactory, body: bytes) -> float:
+    started = time.perf_counter()
+    context, source = RequestContext(), SourceRef("influx", ("bench", "cpu"))
+    catalog = {source: await factory.table(source, context)}
+    ask = bind(parse_body(body, source.instance, source.target), catalog, context.now_ns, context.limits)
+    (query,) = factory.compile(optimize(ask.plan, factory.capabilities)).values()
+    rows = [row async for batch in query.stream(context) for row in batch.rows()]
+    assert len(rows) == 20
+    return 1 / (time.perf_counter() - started)
+
+
+async def _over_http(session: aiohttp.ClientSession, body: bytes) -> float:
+    started = time.perf_counter()
+    async with session.post(
+        "/influx/bench/cpu/query", data=body, headers={"content-type": "application/json"}
+    ) as answer:
+        assert len(orjson.loads(await answer.read())["data"]) == 20
+    return 1 / (time.perf_counter() - started)
+
+
+@contextmanager
+def _sqlite(folder: str) -> Iterator[Measure]:
+    """A file of the same points. An index on the time does not help: the week is all that it holds."""
+    connection = sqlite3.connect(Path(folder) / "bench.sqlite")
+    connection.execute("create table cpu (time integer, host text, dc text, usage real, load real)")
+    rows = (_columns(point) for point in samples.points(POINTS, step_ms=STEP_MS))
+    connection.executemany("insert into cpu values (?, ?, ?, ?, ?)", rows)
+    connection.commit()
+
+    async def reference() -> float:
         started = time.perf_counter()
-        async with session.post("/influx/bench/cpu/query", json=QUERY) as answer:
-            assert len(orjson.loads(await answer.read())["data"]) == 20
+        assert len(connection.execute(SQL, (_START, _END)).fetchall()) == 20
         return 1 / (time.perf_counter() - started)
 
-    with tempfile.TemporaryDirectory() as folder:
-        connection = sqlite3.connect(Path(folder) / "bench.sqlite")
-        connection.execute("create table cpu (time integer, host text, dc text, usage real, load real)")
-        rows = (_columns(point) for point in samples.points(POINTS))
-        connection.executemany("insert into cpu values (?, ?, ?, ?, ?)", rows)
-        connection.commit()
-
-        async def reference() -> float:
-            started = time.perf_counter()
-            found = connection.execute("select host, avg(usage), max(load) from cpu group by host").fetchall()
-            assert len(found) == 20
-            return 1 / (time.perf_counter() - started)
-
-        name = f"aggregate of {POINTS:,} points over HTTP, against SQLite in process"
-        figure = await paired(name, ours, reference, at_least=100, unit="/s")
+    try:
+        yield reference
+    finally:
         connection.close()
-    return figure
 
 
 def _columns(point: dict[str, Any]) -> tuple[Any, ...]:

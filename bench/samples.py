@@ -41,20 +41,20 @@ def documents(count: int, seed: int = 7) -> Iterator[bytes]:
         )
 
 
-def points(count: int, seed: int = 7) -> Iterator[dict[str, object]]:
-    """Points of 20 hosts, one a second and host: {"time", "tags", "fields"}."""
+def points(count: int, seed: int = 7, step_ms: int = 1000) -> Iterator[dict[str, object]]:
+    """Points of 20 hosts, one a step and host: {"time", "tags", "fields"}."""
     rng = random.Random(seed)
     for number in range(count):
         yield {
-            "time": (START_MS + number // 20 * 1000) * 1_000_000,
+            "time": (START_MS + number // 20 * step_ms) * 1_000_000,
             "tags": {"host": f"web-{number % 20}", "dc": "a" if number % 2 else "b"},
             "fields": {"usage": round(rng.uniform(0, 100), 3), "load": round(rng.uniform(0, 8), 2)},
         }
 
 
-def lines(count: int, measurement: str, seed: int = 7) -> Iterator[bytes]:
+def lines(count: int, measurement: str, seed: int = 7, step_ms: int = 1000) -> Iterator[bytes]:
     """The same points as line protocol."""
-    for point in points(count, seed):
+    for point in points(count, seed, step_ms):
         tags: object = point["tags"]
         fields: object = point["fields"]
         assert isinstance(tags, dict)
