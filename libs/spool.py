@@ -19,7 +19,7 @@ from typing import IO, TypeVar
 
 from libs.arrow_ipc import ArrowStream
 from libs.arrow_reading import DamagedArrow, read_batches
-from libs.errors import CostError, StoreError
+from libs.errors import ConfigError, CostError, StoreError
 from libs.result import Batch, Schema
 
 SOURCE = "jobs"
@@ -43,8 +43,11 @@ class Spools:
 
     async def open(self, kept: Collection[str]) -> set[str]:
         """Makes the folder, and deletes whatever is no whole result of the names that are kept; answers the names that
-        are there. Raises StoreError."""
-        self._sizes = await in_thread(partial(_sweep, self.folder, kept))
+        are there. Raises ConfigError: the folder cannot be used."""
+        try:
+            self._sizes = await asyncio.to_thread(_sweep, self.folder, kept)
+        except OSError as error:
+            raise ConfigError(f"{self.folder} cannot hold the results of jobs: {error.strerror}") from error
         return set(self._sizes)
 
     def check_room(self) -> None:

@@ -264,6 +264,21 @@ async def test_cancelling_stops_the_statement(engine: Engine) -> None:
     assert await rows_of(one(GROUPS, Feed(SCAN, 1), engine)) == [("h0", 1, 0)]
 
 
+@pytest.mark.parametrize("turns", range(7))
+async def test_a_cancel_that_comes_with_the_works_end_is_not_lost(engine: Engine, turns: int) -> None:
+    async with engine.session(RequestContext()) as session:
+        running = asyncio.create_task(session.run(lambda cursor: cursor.execute("SELECT 1").fetchall()))
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - the work ends while the loop stands still
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if running.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        else:
+            assert await running == [(1,)]
+
+
 async def test_a_caller_that_goes_away_closes_the_store(engine: Engine) -> None:
     feed = Feed(SCAN, 10**6, delay=0.01)
     task = asyncio.create_task(rows_of(one(GROUPS, feed, engine)))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from libs.arrow_ipc import ArrowStream
 from libs.arrow_reading import DamagedArrow, read_batches
-from libs.errors import CostError, StoreError
+from libs.errors import ConfigError, CostError, StoreError
 from libs.result import FLOAT64, INT64, JSON, STRING, TIMESTAMP_MS, Batch, Column, Schema, Type, TypeName
 from libs.spool import SpoolReader, Spools, SpoolWriter
 
@@ -114,6 +114,12 @@ async def test_what_is_not_kept_or_not_whole_is_swept_away(tmp_path: Path) -> No
     assert again.used == (tmp_path / "jobs" / "kept.arrows").stat().st_size
     await again.remove("kept")
     assert (again.used, names(tmp_path / "jobs")) == (0, set())
+
+
+async def test_a_folder_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None:
+    (tmp_path / "jobs").touch()
+    with pytest.raises(ConfigError, match="jobs cannot hold the results"):
+        await Spools(tmp_path / "jobs", MEBIBYTE, MEBIBYTE).open([])
 
 
 async def test_caps_of_one_and_of_all(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Jobs:
         self._stopping = False
 
     async def open(self) -> None:
-        """Tells jobs that a stop or a kill has ended as failed, and deletes what no job needs. Raises StoreError."""
+        """Tells jobs that a stop or a kill has ended as failed, and deletes what no job needs. Raises ConfigError, StoreError."""
         known = await self._records.list()
         there = await self.spools.open([job.id for job in known if job.state == "done"])
         for job in known:
