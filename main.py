@@ -40,6 +40,7 @@ from libs.signing import Signer
 from libs.spool import Spools
 from libs.state import State
 from middlewares import access, errors
+from middlewares.peers import Peers
 from middlewares.request_id import IdentifiedRequest
 from operator_.engine import Engine
 from query.backend import Backend, InstanceConfig
@@ -67,6 +68,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
         dumps=orjson.dumps,
     )
     configure_server(app, settings)
+    app.ctx.peers = Peers(settings.server.connections_per_address)
     errors.install(app)
     access.install(app, METRICS, log_access)
     METRICS.log_lines_lost.set_function(lost_lines)

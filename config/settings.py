@@ -38,6 +38,9 @@ class ServerSettings(BaseModel):
     request_seconds: float = Field(default=30, gt=0, le=3600, description="Idle time while a request arrives.")
     keep_alive_seconds: float = Field(default=75, ge=0, le=3600, description="Idle time between two requests.")
     shutdown_seconds: float = Field(default=15, gt=0, le=300, description="Time for requests to finish on SIGTERM.")
+    connections_per_address: int = Field(
+        default=1000, ge=0, le=1_000_000, description="Connections of one address, of IPv6 one /64; 0 is any number."
+    )
 
 
 class LogSettings(BaseModel):

@@ -16,11 +16,14 @@ from sanic.exceptions import RequestTimeout
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
+from libs.errors import RequestError
 from middlewares.heads import DECIMAL, answer_head, usual_head
+from middlewares.peers import Peers, peer_of
 
 HEAD_SECONDS = 10.0
 BODY_GRACE_SECONDS = 10.0
 BODY_BYTES_PER_SECOND = 1024
+REFUSED_SECONDS = 1
 
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,15}", re.ASCII)
 
@@ -36,6 +39,14 @@ class StrictHttp(Http):
 
     async def http1_request_header(self) -> None:
         """Reads a head; one that is usual, and there whole, without Sanic's way through it."""
+        if cast(StrictProtocol, self.protocol).refused:
+            self.keep_alive = False
+            raise RequestError(
+                "There are too many connections from this address.",
+                code="RATE_LIMITED",
+                hint="keep connections open and use them again",
+                retry_after=REFUSED_SECONDS,
+            )
         end = self.recv_buffer.find(b"\r\n\r\n")
         head = bytes(self.recv_buffer[:end]) if 0 < end < self.HEADER_MAX_SIZE else b""
         usual = usual_head(head) if head else None
@@ -88,7 +99,17 @@ class StrictProtocol(HttpProtocol):
     """A connection that gives a head ten seconds in all, and a body a kilobyte a second once it has had its grace."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ("_body_bytes", "_body_started", "_handle", "_head_started", "_head_timer", "_reading", "_tell")
+    __slots__ = (
+        "_body_bytes",
+        "_body_started",
+        "_handle",
+        "_head_started",
+        "_head_timer",
+        "_peer",
+        "_reading",
+        "_tell",
+        "refused",
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -97,6 +118,21 @@ class StrictProtocol(HttpProtocol):
         self._reading: Any = None
         self._body_started = 0.0
         self._body_bytes = 0
+        self._peer: str | None = None
+        self.refused = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Called by the loop. One connection too many of an address gets an answer to what it sends first, or is closed."""
+        super().connection_made(transport)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        peers: Peers | None = getattr(self.app.ctx, "peers", None)
+        if peers is None:
+            return
+        peer = peer_of(transport)
+        if peers.enter(peer):
+            self._peer = peer
+        else:
+            self.refused = True
+            self.loop.call_later(REFUSED_SECONDS, self.abort)
 
     def _setup(self) -> None:
         super()._setup()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
@@ -167,4 +203,7 @@ class StrictProtocol(HttpProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         self._reading = None
+        if self._peer is not None:
+            self.app.ctx.peers.leave(self._peer)
+            self._peer = None
         super().connection_lost(error)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped

@@ -11,16 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
-from config.settings import Settings
+from config.settings import ServerSettings, Settings
 from main import create_app
 from middlewares import connection
 from middlewares.connection import StrictProtocol
 from middlewares.heads import check_head
+from middlewares.peers import peer_of
 from unittest_.fault_proxy import Fault, faulty
 from unittest_.running_app import exchange
 from unittest_.sample_service import running
@@ -117,6 +120,38 @@ async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(connection, "BODY_GRACE_SECONDS", 0.5)
     head = b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
     assert await _dripped(address, head, b" ", 0.05) < 10
+
+
+async def test_an_address_has_its_share_of_connections(tmp_path: Path) -> None:
+    """T14: one too many is answered 429, or closed when it sends nothing; the place of one that goes is free again."""
+    settings = Settings(data_dir=tmp_path / "data", log_dir=tmp_path, server=ServerSettings(connections_per_address=3))
+    app = create_app(settings, name="shares")
+    app.config.TOUCHUP = False
+    async with running(app, protocol=StrictProtocol) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        answer = await exchange(url, GOOD + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 429 "), answer[:200]
+        assert b"\r\nretry-after: 1\r\n" in answer.lower()
+        assert b"RATE_LIMITED" in answer
+        silent, writer = await asyncio.open_connection(host, int(port))
+        with suppress(ConnectionResetError):
+            assert await asyncio.wait_for(silent.read(), 5) == b""
+        writer.close()
+        held.pop()[1].close()
+        await asyncio.sleep(0.1)
+        assert (await exchange(url, GOOD + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        for _, held_writer in held:
+            held_writer.close()
+
+
+def test_an_address_of_ipv6_is_one_network() -> None:
+    def peer(*name: object) -> str:
+        return peer_of(SimpleNamespace(get_extra_info=lambda _: name))
+
+    assert peer("2001:db8::1", 1, 0, 0) == peer("2001:db8::ffff:0:0:2", 2, 0, 0) != peer("2001:db8:0:1::1", 1, 0, 0)
+    assert peer("::ffff:10.0.0.1", 1, 0, 0) == peer("10.0.0.1", 5) == "10.0.0.1"
+    assert peer("fe80::1%eth0", 1, 0, 2) == peer("fe80::2", 1, 0, 2)
 
 
 async def _dripped(address: str, head: bytes, drop: bytes, pause: float) -> float:
