@@ -9,6 +9,7 @@ from functools import partial
 from libs.result import Schema
 from operator_.attempt import AttemptOperator
 from operator_.base import Operator
+from operator_.lazy import LazyOperator
 from operator_.light import LimitOperator, PickOperator
 from operator_.narrow import NarrowOperator, Wait
 from operator_.residual import Leaf, Residual, ResidualEngine, ResidualOperator, rowwise
@@ -84,6 +85,10 @@ def _fed(leaf: Leaf, queries: Mapping[Scan, Query], engine: ResidualEngine, fact
 
 
 def _made(engine: ResidualEngine, factory: QueryFactory, plan: Plan) -> Operator:
+    """Of a plan that was made while the request runs: an attempt's longer way only once it is taken."""
+    if isinstance(plan, Attempt):
+        otherwise = LazyOperator(partial(_made, engine, factory, plan.otherwise))
+        return AttemptOperator(_made(engine, factory, plan.pushed), otherwise, plan.reason, plan.within_limits)
     return build(plan, factory.compile(plan), engine, factory)
 
 

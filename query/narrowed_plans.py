@@ -133,8 +133,11 @@ def _all_of(
     able = capabilities[scan.source.instance]
     found: list[Predicate] = []
     for asked, field in zip(part, fields, strict=True):
-        possible = conditions(asked, field)[: None if ranges else 1]
-        taken = next((one for one in possible if takes(one, scan, able)), None)
+        # Whether the store takes the closest is looked at with the whole, by Narrower.
+        possible = conditions(asked, field)
+        if ranges:
+            possible = tuple(one for one in possible if takes(one, scan, able))
+        taken = possible[0] if possible else None
         if taken is None:
             return None
         found.append(taken)
