@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import nanoarrow  # type: ignore[import-untyped]
-
 from libs.arrow_batch import ArrowBatch
 from libs.conversion import Converter, NotConverted
 from libs.result import NS_PER, Schema, Type, TypeName, Unit
@@ -31,7 +29,7 @@ class Lines:
         if self._converter is None:
             return None
         try:
-            chunks = self._converter.of_table(_table(batch))
+            chunks = self._converter.of_table(batch.array)
         except NotConverted:
             return None
         return b"".join(_texts(chunk) for chunk in chunks)
@@ -83,10 +81,6 @@ def _instant(name: str, unit: Unit) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _table(batch: ArrowBatch) -> Any:
-    return nanoarrow.Array(batch.array)
 
 
 def _texts(chunk: Any) -> bytes:

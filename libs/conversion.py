@@ -16,7 +16,6 @@ import nanoarrow  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 
-_INPUT = "given"
 _TEXT = nanoarrow.struct({"text": nanoarrow.string()})
 _SETTINGS = (
     "SET autoinstall_known_extensions = false",
@@ -32,31 +31,50 @@ class NotConverted(Exception):
     """The engine refused: what came is not of the form that the statement takes."""
 
 
+class _Input:
+    """What a prepared statement reads as `given`: whatever is held when it runs."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
 class Converter:
-    """A statement over one input, which it calls `given`. Serves one thread at a time."""
+    """A statement over one input, which it calls `given`; planned once, for inputs of one form. Serves one thread at a time."""
 
     def __init__(self, sql: str) -> None:
         self._sql = sql
         self._cursor = _database().cursor()
+        self._input: _Input | None = None
 
     def of_text(self, text: bytes, start: int, stop: int) -> list[Any]:
         """The statement's rows as struct arrays, over one row with one column, `text`: a part of UTF-8 bytes, not copied.
         Raises NotConverted."""
         offsets = array("i", (start, stop))
         held = nanoarrow.c_array_from_buffers(nanoarrow.string(), 1, [None, offsets, text], validation_level="none")
-        return self.of_table(
-            nanoarrow.Array(nanoarrow.c_array_from_buffers(_TEXT, 1, [None], children=[held], validation_level="none"))
-        )
+        return self.of_table(nanoarrow.c_array_from_buffers(_TEXT, 1, [None], children=[held], validation_level="none"))
 
     def of_table(self, table: Any) -> list[Any]:
         """The statement's rows as struct arrays, over a struct array. Raises NotConverted."""
-        self._cursor.register(_INPUT, table)
+        given = nanoarrow.Array(table)
         try:
-            return list(nanoarrow.c_array_stream(self._cursor.sql(self._sql)))
+            if self._input is None:
+                self._prepare(given)
+            assert self._input is not None
+            self._input.table = given
+            return list(nanoarrow.c_array_stream(self._cursor.sql("EXECUTE converted")))
         except (duckdb.Error, RuntimeError) as error:  # nanoarrow's are RuntimeErrors
             raise NotConverted(str(error)) from error
         finally:
-            self._cursor.unregister(_INPUT)
+            if self._input is not None:
+                self._input.table = None
+
+    def _prepare(self, given: Any) -> None:
+        self._input = _Input(given)
+        self._cursor.register("given", self._input)
+        self._cursor.execute(f"PREPARE converted AS {self._sql}")
 
     def close(self) -> None:
         self._cursor.close()
