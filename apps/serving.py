@@ -65,6 +65,7 @@ async def _serve(make: Callable[[], Sanic[Any, Any]], listening: socket.socket) 
     await server.after_start()
     _calm_collector()
     await stopping.wait()
+    gc.unfreeze()  # else what native libraries hold is reported as leaked at the end
     await server.before_stop()
     server.close()
     await _drain(server.connections, app.config.GRACEFUL_SHUTDOWN_TIMEOUT)

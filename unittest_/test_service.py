@@ -195,7 +195,9 @@ def test_the_example_settings_start_the_service(path: Path, words: tuple[str, ..
         with socket.create_connection((host, int(rest.partition("/")[0])), timeout=10):
             pass
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert [line for line in output.splitlines() if not line.startswith('{"ts":')] == []
     finally:
         process.kill()
 
