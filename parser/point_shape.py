@@ -37,12 +37,11 @@ _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """`pattern` has a group for the time (where `timed` says so), one for the text of all tags (where `tagged`), one for each
-    field, in the order of `groups`; `fixed` counts the characters outside of them."""
+    field, in the order of `groups`."""
 
     pattern: str
     groups: tuple[str, ...]
     forms: Mapping[str, Form]
-    fixed: int
     written_times: bool
 
 
@@ -105,7 +104,6 @@ class _Walk:
         self._pattern: list[str] = []
         self._groups: list[str] = []
         self._forms: dict[str, Form] = {}
-        self._fixed = 0
         self._written_times = False
 
     def shape(self) -> _Shape | None:
@@ -114,7 +112,7 @@ class _Walk:
         if sum(map(len, tokens)) != len(self._text) or not all(map(self._take, tokens)) or not self._forms:
             return None
         pattern = "".join(self._pattern)
-        return _Shape(pattern, tuple(self._groups), self._forms, self._fixed, self._written_times)
+        return _Shape(pattern, tuple(self._groups), self._forms, self._written_times)
 
     def _take(self, token: str) -> bool:
         if token == "{":
@@ -131,8 +129,6 @@ class _Walk:
 
     def _say(self, token: str) -> None:
         self._pattern.append(re.escape(token))
-        if self._path != ["", "tags"]:
-            self._fixed += len(token)
 
     def _enter(self) -> bool:
         self._say("{")
@@ -180,7 +176,6 @@ class _Walk:
 
     def _open(self, group: str, pattern: str, text: bool) -> None:
         quote = '"' if text else ""
-        self._fixed += 2 * len(quote)
         self._pattern.append(f"{quote}({pattern}){quote}")
         self._groups.append(group)
 
@@ -199,38 +194,34 @@ class _Reading:
         self._shape = part.shape
         self._between = part.between
         self._measurement = measurement
-        # Of a single group what is found would be no tuples.
-        second = "()" if len(part.shape.groups) == 1 else ""
-        self._expression = _compiled(f"{part.shape.pattern}{second}(?:{re.escape(part.between)}|\\Z)")
+        self._expression = _compiled(f"{part.shape.pattern}(?:{re.escape(part.between)}|\\Z)")
 
     def read(self, text: str) -> PointColumns | None:
         found: dict[str, list[Sequence[str]]] = {group: [] for group in self._shape.groups}
-        for start, end in self._blocks(text):
-            columns = self._block(text, start, end)
+        for block in self._blocks(text):
+            columns = self._columns(block)
             if columns is None:
                 return None
-            for group, column in zip(found, columns, strict=False):
+            for group, column in zip(found, columns, strict=True):
                 found[group].append(column)
         return self._points(found)
 
-    def _blocks(self, text: str) -> Iterator[tuple[int, int]]:
+    def _blocks(self, text: str) -> Iterator[str]:
         """Cut where a point ends, so that no other thread waits for long; a cut elsewhere fails to match."""
         start, mark = 0, self._between + "{"
         while start < len(text):
             cut = text.find(mark, start + _BLOCK_CHARS)
             end = len(text) if cut < 0 else cut
-            yield start, end
+            yield text[start:end]
             start = end + len(self._between)
 
-    def _block(self, text: str, start: int, end: int) -> list[Sequence[str]] | None:
-        """The groups of all points between two places; None where any character is not part of one."""
-        found = self._expression.findall(text, start, end)
-        if not found:
+    def _columns(self, block: str) -> list[Sequence[str]] | None:
+        """The groups of all points of a block; None where anything stands between or behind them."""
+        pieces = self._expression.split(block)
+        step = len(self._shape.groups) + 1
+        if block.endswith(self._between) or any(pieces[::step]):
             return None
-        columns: list[Sequence[str]] = list(zip(*found, strict=True))
-        count = len(found)
-        fixed = count * self._shape.fixed + (count - 1) * len(self._between)
-        return columns if fixed + sum(len("".join(column)) for column in columns) == end - start else None
+        return [pieces[at::step] for at in range(1, step)]
 
     def _points(self, found: dict[str, list[Sequence[str]]]) -> PointColumns | None:
         columns = {group: _together(parts) for group, parts in found.items()}

@@ -26,18 +26,19 @@ def column_lines(points: PointColumns, types: Mapping[str, str], now_ns: int) ->
         keys = [key_text(name, "fields") + "=" for name in points.fields]
     except Refused:
         return None
-    native = [_written(column, types.get(name)) for name, column in points.fields.items()]
     parts: list[str] = []
     behind = " "
-    for key, kind in zip(keys, native, strict=True):
+    for (name, column), key in zip(points.fields.items(), keys, strict=True):
+        kind = _written(column, types.get(name))
         if kind is None:
             return None
         before, after = _AROUND[kind]
         parts.append(behind + key + before)
         behind = after + ","
-    last = behind[:-1] + " "
+    heads = {text: f"\n{head}{parts[0]}" for text, head in heads.items()}
+    parts = [*parts[1:], behind[:-1] + " "]
     places = (slice(start, start + BATCH_POINTS) for start in range(0, len(points), BATCH_POINTS))
-    return (_batch(points, heads, parts, last, place, now_ns) for place in places)
+    return (_batch(points, heads, parts, place, now_ns) for place in places)
 
 
 def _written(column: Column, wanted: str | None) -> str | None:
@@ -53,12 +54,10 @@ def _written(column: Column, wanted: str | None) -> str | None:
     return kind
 
 
-def _batch(
-    points: PointColumns, heads: Mapping[str, str], parts: list[str], last: str, place: slice, now_ns: int
-) -> bytes:
+def _batch(points: PointColumns, heads: Mapping[str, str], parts: list[str], place: slice, now_ns: int) -> bytes:
+    """`heads` are a line's start up to its first value; `parts` follow a value each, the last before the time."""
     pieces: list[Iterable[str]] = [map(heads.__getitem__, points.series[place])]
     for part, column in zip(parts, points.fields.values(), strict=True):
-        pieces += (repeat(part), column.texts[place])
-    ends = repeat(str(now_ns)) if points.times is None else points.times[place]
-    pieces += (repeat(last), ends, repeat("\n"))
-    return "".join(chain.from_iterable(zip(*pieces, strict=False))).encode()
+        pieces += (column.texts[place], repeat(part))
+    pieces.append(repeat(str(now_ns)) if points.times is None else points.times[place])
+    return "".join(chain.from_iterable(zip(*pieces, strict=False)))[1:].encode()
