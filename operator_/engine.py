@@ -18,13 +18,12 @@ import duckdb
 
 from libs.arrow import arrow_chunks, arrow_table
 from libs.context import RequestContext
-from libs.result import Batch, Schema
+from libs.result import Batch
 from operator_.base import Operator, close
 from operator_.feed import feed
+from operator_.rows import BATCH_ROWS, Rows, batch_of
 from operator_.session import Session
 from query.sql import NULLED, SCALED, Check, OverflowedAggregate, Statement, fanned_out, too_many_joined
-
-BATCH_ROWS = 10_000
 
 _SETTINGS = (
     "SET autoinstall_known_extensions = false",
@@ -68,12 +67,12 @@ class Engine:
         limits = {"groups": context.limits.groups, "joined": context.limits.joined_rows}
         async with self.session(context) as session:
             await feed(session, inputs, context)
-            batch = await _begun(session, statement, limits, context)
+            rows, batch = await _begun(session, statement, limits, context)
             while batch.length:
                 yield batch
-                if batch.length < BATCH_ROWS:
+                if batch.length < BATCH_ROWS and not statement.whole:
                     return
-                batch = await session.run(partial(_next, schema=statement.schema))
+                batch = await session.run(rows.next)
 
     async def run_each(
         self, statement: Statement, inputs: Mapping[str, Operator], context: RequestContext
@@ -106,7 +105,9 @@ class Engine:
         self._database.close()
 
 
-async def _begun(session: Session, statement: Statement, limits: dict[str, int], context: RequestContext) -> Batch:
+async def _begun(
+    session: Session, statement: Statement, limits: dict[str, int], context: RequestContext
+) -> tuple[Rows, Batch]:
     """The first rows, of a further try where a float aggregate is past the greatest double."""
     with suppress(OverflowedAggregate):
         return await _begin(session, statement, limits)
@@ -117,7 +118,7 @@ async def _begun(session: Session, statement: Statement, limits: dict[str, int],
         return await _begin(session, statement, {**limits, **NULLED})
 
 
-async def _begin(session: Session, statement: Statement, limits: Mapping[str, int]) -> Batch:
+async def _begin(session: Session, statement: Statement, limits: Mapping[str, int]) -> tuple[Rows, Batch]:
     """The first rows, once the checks have passed."""
     for check in statement.checks:
         await session.run(partial(_pass, check=check, limits=limits))
@@ -136,21 +137,13 @@ def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, 
     raise fanned_out(check.alias, check.at)
 
 
-def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> Batch:
-    cursor.execute(statement.sql, params)
-    return _next(cursor, statement.schema)
-
-
-def _next(cursor: duckdb.DuckDBPyConnection, schema: Schema) -> Batch:
-    return _batch(schema, cursor.fetchmany(BATCH_ROWS))
+def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> tuple[Rows, Batch]:
+    rows = Rows(cursor, statement, params)
+    return rows, rows.next(cursor)
 
 
 def _over(cursor: duckdb.DuckDBPyConnection, statement: Statement, name: str, batch: Batch) -> Batch:
     if not batch.length:
-        return _batch(statement.schema, [])
+        return batch_of(statement.schema, [])
     cursor.register(name, arrow_table(batch.schema, arrow_chunks(batch)))
-    return _batch(statement.schema, cursor.execute(statement.sql, statement.params).fetchall())
-
-
-def _batch(schema: Schema, rows: list[tuple[Any, ...]]) -> Batch:
-    return Batch(schema, list(zip(*rows, strict=True)), len(rows))
+    return batch_of(statement.schema, cursor.execute(statement.sql, statement.params).fetchall())

@@ -16,6 +16,7 @@ import nanoarrow  # type: ignore[import-untyped]
 
 from libs.context import RequestContext
 from libs.errors import DeadlineError, HostMonitorError
+from query.sql import engine_error
 
 Cursor = duckdb.DuckDBPyConnection
 Row = tuple[Any, ...]
@@ -92,20 +93,6 @@ class Reader:
         while not running.cancel() and not running.done():
             self._cursor.interrupt()
             await asyncio.wait({_awaited(running)}, timeout=0.05)
-
-
-_ERRORS: Mapping[str, type[duckdb.Error]] = {
-    "Out of Memory Error": duckdb.OutOfMemoryException,
-    "Conversion Error": duckdb.ConversionException,
-    "Out of Range Error": duckdb.OutOfRangeException,
-    "FATAL Error": duckdb.FatalException,
-}
-
-
-def engine_error(text: str) -> duckdb.Error:
-    """The engine's error, of which a stream of Arrow arrays has kept the text alone."""
-    text = text.partition("): ")[2] or text
-    return _ERRORS.get(text.partition(":")[0], duckdb.Error)(text)
 
 
 def _awaited(running: Future[T]) -> asyncio.Future[T]:

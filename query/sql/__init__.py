@@ -25,7 +25,15 @@ greatest double, even on the way, fails too (OverflowedAggregate); with the para
 and with NULLED that is NULL.
 """
 
-from query.sql.failure import NULLED, SCALED, OverflowedAggregate, fanned_out, too_many_joined, translate
+from query.sql.failure import (
+    NULLED,
+    SCALED,
+    OverflowedAggregate,
+    engine_error,
+    fanned_out,
+    too_many_joined,
+    translate,
+)
 from query.sql.keys import keys_statement
 from query.sql.plan import lower, unfold
 from query.sql.statement import Cell, Check, Relation, Statement
@@ -38,6 +46,7 @@ __all__ = [
     "OverflowedAggregate",
     "Relation",
     "Statement",
+    "engine_error",
     "fanned_out",
     "keys_statement",
     "lower",

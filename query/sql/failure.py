@@ -78,3 +78,17 @@ def too_many_groups(limit: object, found: int | None = None) -> CostError:
         f"The query makes {figure} groups; the limit is {limit}.",
         hint="narrow the time range or the filter, use wider buckets, or fewer keys",
     )
+
+
+_ERRORS: Mapping[str, type[duckdb.Error]] = {
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "Conversion Error": duckdb.ConversionException,
+    "Out of Range Error": duckdb.OutOfRangeException,
+    "FATAL Error": duckdb.FatalException,
+}
+
+
+def engine_error(text: str) -> duckdb.Error:
+    """The engine's error, of which a stream of Arrow arrays has kept the text alone."""
+    text = text.partition("): ")[2] or text
+    return _ERRORS.get(text.partition(":")[0], duckdb.Error)(text)

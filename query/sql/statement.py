@@ -52,12 +52,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SELECT with its named parameters; its columns are `schema`'s, in order. `checks` are to be run before it."""
+    """One SELECT with its named parameters; its columns are `schema`'s, in order. `checks` are to be run before it. `whole`:
+    nothing limits its rows, which may be very many."""
 
     sql: str
     params: dict[str, Any]
     schema: Schema
     checks: tuple[Check, ...] = ()
+    whole: bool = False
 
 
 _PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -145,7 +147,7 @@ class Build:
         checks = tuple(
             Check(with_ + check, self._used(with_ + check), alias, at, kind) for check, alias, at, kind in self.checks
         )
-        return Statement(sql, self._used(sql), block.columns, checks)
+        return Statement(sql, self._used(sql), block.columns, checks, block.limit is None)
 
     def _used(self, sql: str) -> dict[str, Any]:
         """The parameters of the text: a column that was projected away leaves its own behind."""
