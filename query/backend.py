@@ -217,7 +217,8 @@ class DocumentStore(Backend, Protocol):
         ...
 
     async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
-        """The store's own answer of `_search`, `hits.total` as {"value", "relation"}. The DSL has been checked against the allow-list."""
+        """The store's own answer of `_search`, `hits.total` as {"value", "relation"}; or its text, as an orjson.Fragment. The
+        DSL has been checked against the allow-list."""
         ...
 
     async def insert(self, index: str, document: Document, refresh: bool, context: RequestContext) -> Json:

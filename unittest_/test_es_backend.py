@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import orjson
 import pytest
 
 from libs.buckets import bucket_start
@@ -285,6 +286,14 @@ async def test_pattern_over_forms_of_one_type(es: EsBackend) -> None:
     assert sorted(await read(es, Scan(source, ("v",), table=table, limit=5))) == [(0.1,), (0.30000000000000004,)]
 
 
+async def test_a_search_answers_what_was_sent_to_the_letter(es: EsBackend) -> None:
+    source = await made(es, "letter", {"k": KEYWORD}, [], dynamic=False)
+    sent = b'{"k":"a","big":123456789012345678901234567890,"same":1.00,"tiny":1e-400}'
+    await es.bulk(source.target[0], [Document(sent, "1")], True, context())
+    found = await es.search(source.target[0], {"query": {"term": {"k": "a"}}}, context())
+    assert sent in orjson.dumps(found)
+
+
 async def test_members_that_an_index_does_not_map(es: EsBackend) -> None:
     """What stands in `_source` of an index that does not map it is no value there."""
     await made(es, "u-1", {"v": KEYWORD}, [{"v": "held"}])
@@ -527,7 +536,7 @@ async def test_administration(es: EsBackend) -> None:
     found_nodes = await es.nodes(context())
     assert found_nodes["cluster_name"]
     assert (await es.ping(context()))["version"][0] in "89"
-    answer = await es.search(index, {"query": {"match_all": {}}}, context())
+    answer = orjson.loads(orjson.dumps(await es.search(index, {"query": {"match_all": {}}}, context())))
     assert answer["hits"]["total"] == {"value": 0, "relation": "eq"}
     with pytest.raises(RequestError):
         await es.search(index, {"query": {"zork": {}}}, context())
