@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
+from math import inf, prod
 
 from libs.buckets import bucket_start, bucket_starts
 from libs.result import NS_PER, Cell, Type, TypeName
@@ -47,8 +48,9 @@ def whole_part(links: tuple[KeyLink, ...], types: Sequence[Type], rows: Rows) ->
     found: list[Span | Values] = []
     for at, (link, kind) in enumerate(zip(links, types, strict=True)):
         if timed(link):
-            spans = [_span(link, kind, row[at]) for row in rows]
-            found.append(Span(min(one.first for one in spans), max(one.last for one in spans)))
+            times = [row[at] for row in rows]  # the later a time, the later its span
+            ends = (_span(link, kind, min(times)), _span(link, kind, max(times)))  # type: ignore[type-var]
+            found.append(Span(ends[0].first, ends[1].last))
         else:
             items = tuple(sorted({row[at] for row in rows}))  # type: ignore[type-var]
             found.append(Values(items, kind, link.normalize))
@@ -61,7 +63,8 @@ def parts_of(links: tuple[KeyLink, ...], types: Sequence[Type], rows: Rows) -> t
     at = next((at for at, link in enumerate(links) if timed(link)), None)
     if at is None:
         return (whole_part(links, types, rows),)
-    spans = sorted(((_span(links[at], types[at], row[at]), row) for row in rows), key=lambda one: one[0].first)
+    known = {time: _span(links[at], types[at], time) for time in {row[at] for row in rows}}
+    spans = sorted(((known[row[at]], row) for row in rows), key=lambda one: one[0].first)
     runs: list[list[tuple[Span, tuple[Cell, ...]]]] = []
     last = 0
     for span, row in spans:
@@ -80,6 +83,22 @@ def parts_of(links: tuple[KeyLink, ...], types: Sequence[Type], rows: Rows) -> t
     return tuple(
         whole_part(links, types, [row for run in runs[start:end] for _, row in run]) for start, end in pairwise(cuts)
     )
+
+
+def buckets_spared(links: tuple[KeyLink, ...], parts: tuple[Part, ...], whole: Part) -> float:
+    """Of each of the values, the groups between the parts' times; without end where no bucket tells how many there can be."""
+    at = next(at for at, link in enumerate(links) if timed(link))
+    bucket = links[at].bucket
+    if bucket is None or not isinstance(bucket.width, int):
+        return inf
+    between = _length(whole[at]) - sum(_length(part[at]) for part in parts)
+    values = prod(len(one.items) for one in whole if isinstance(one, Values))
+    return between // bucket.width * values
+
+
+def _length(span: Span | Values) -> int:
+    assert isinstance(span, Span)
+    return span.last - span.first + 1
 
 
 def timed(link: KeyLink) -> bool:

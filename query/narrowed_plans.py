@@ -9,12 +9,13 @@ from libs.result import NS_PER, Cell, Type, TypeName
 from query.backend import Capabilities
 from query.catalog import Field
 from query.expr import FALSE, And, Or, Predicate
-from query.key_parts import MOST_PARTS, Part, Rows, Values, conditions, parts_of, whole_part
+from query.key_parts import MOST_PARTS, Part, Rows, Values, buckets_spared, conditions, parts_of, whole_part
 from query.narrowing import AtScan, Narrower, Target, Targets, takes
 from query.plan import Plan, Scan
 from query.plan_joins import KeyLink, Narrowed
 
 _BATCHES = (1000, 100)  # values that one request of several lists
+_WORTH_A_REQUEST = 100  # groups that take as long as one more request
 
 
 def narrowed_plans(
@@ -74,11 +75,11 @@ class _Way:
 
 def _ways(links: tuple[KeyLink, ...], types: Sequence[Type], rows: Rows) -> Iterator[_Way]:
     """The closest first."""
-    parts = parts_of(links, types, rows)
+    parts, whole = parts_of(links, types, rows), whole_part(links, types, rows)
     if len(parts) > 1:
         yield _Way(parts)
-        yield _Way(parts, alone=True)
-    whole = whole_part(links, types, rows)
+        if buckets_spared(links, parts, whole) >= _WORTH_A_REQUEST * len(parts):
+            yield _Way(parts, alone=True)
     yield _Way((whole,))
     for size in _BATCHES:
         batches = _batches(whole, size)

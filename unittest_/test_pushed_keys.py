@@ -146,15 +146,16 @@ def _usage(pair: Pair, *keys_: Any) -> dict[str, Any]:
 async def test_groups_are_asked_of_influxdb_by_host_and_time(
     pair: Pair, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = _usage(pair, "host", _bucket("time"))
-    body = _errors(pair, join=[{"how": how, "as": "m", "with": right, "on": ["host", "t"]}])
+    right = _usage(pair, "host", _bucket("time", "10s"))
+    keys_ = ["host", _bucket("@timestamp", "10s")]
+    body = _errors(pair, group_by=keys_, join=[{"how": how, "as": "m", "with": right, "on": ["host", "t"]}])
     narrow, whole, sent = await pair.both_ways(body, monkeypatch)
     assert (narrow["influx"], whole["influx"]) == (3, HOSTS * MINUTES)
-    # Two runs of minutes, forty apart, are two statements, each with its own host.
+    # Three buckets far from each other are three statements, each with its own host.
     assert "host-03" in sent["influx"]
     assert "host-07" in sent["influx"]
     assert r"\A(?:" not in sent["influx"]
-    assert f"time >= {(START + 600) * 10**9} AND time <= {(START + 720) * 10**9 - 1}" in sent["influx"].replace(
+    assert f"time >= {(START + 600) * 10**9} AND time <= {(START + 610) * 10**9 - 1}" in sent["influx"].replace(
         "+", " "
     )
 
