@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ROUNDS = 5
 Measure = Callable[[], Awaitable[float]]
@@ -12,12 +12,12 @@ Measure = Callable[[], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row of the table. `ratios` are ours over the reference, a round each; `goal` in words."""
+    """One row of the table. `ratios` are ours over the reference, a round each; `goal` in words, `met` None without one."""
 
     name: str
     ratios: tuple[float, ...]
     goal: str
-    met: bool
+    met: bool | None
     ours: float
     reference: float
     unit: str
@@ -57,6 +57,12 @@ async def paired(
     met = (at_least is None or median >= at_least) and (at_most is None or median <= at_most)
     goal = f"≥ {at_least:g}" if at_least is not None else f"≤ {at_most:g}"
     return Figure(name, ratios, goal, met, statistics.median(mine), statistics.median(theirs), unit, note)
+
+
+async def beside(name: str, ours: Measure, reference: Measure, rounds: int = 3) -> Figure:
+    """As `paired`, in fewer rounds, for what is told beside the goals and has none."""
+    figure = await paired(name, ours, reference, at_least=0, rounds=rounds)
+    return replace(figure, goal="", met=None)
 
 
 def bound(name: str, value: float, *, at_most: float | None = None, at_least: float | None = None, unit: str) -> Figure:
