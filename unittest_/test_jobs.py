@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
 import resource
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import pytest
 from nanoarrow.ipc import InputStream  # type: ignore[import-untyped]
 
 from apps.jobs.records import Job, JobRecords
-from libs.context import RequestContext
+from libs.context import Principal, RequestContext, RowFilter
 from libs.errors import NotFoundError
 from libs.result import INT64, Column
 from libs.state import State
+from parser.json_body import parse_body
 from unittest_.fault_proxy import HANG, Fault, FaultProxy, faulty
 from unittest_.live import Client, service
 from unittest_.stream_stores import STORES, Stores, load, stores
@@ -123,7 +126,9 @@ async def test_a_job_is_the_whole_stream_on_disk(loaded: Stores, store: str) -> 
     assert answer["meta"]["sources"][0]["rows"] >= ROWS - 100
     while answer["page"]["has_more"]:
         rows += answer["data"]
-        answer = await client.ok("GET", f"/mix/cursor/{answer['page']['cursor']}?limit=700")
+        size = random.Random(len(rows)).choice(["", "?limit=1", "?limit=999"])
+        answer = await client.ok("GET", f"/mix/cursor/{answer['page']['cursor']}{size}")
+        assert len(answer["data"]) == min(int(size[7:] or 700), ROWS - 100 - len(rows))
     rows += answer["data"]
     assert (len(rows), answer["page"]["cursor"]) == (ROWS - 100, None)
     assert Counter(json.dumps(row, sort_keys=True) for row in rows) == lines(wanted)
@@ -163,6 +168,31 @@ async def test_every_query_route_takes_jobs(loaded: Stores) -> None:
         status, answer, _ = await asked(client, f"/es/{name}/rows?n=lt.10", Prefer=prefer)
         assert status == 202
         await client.ok("DELETE", f"/mix/job/{answer['data']['id']}")
+
+
+async def test_a_job_sees_what_its_caller_may(loaded: Stores) -> None:
+    """The rows of other hosts are the canaries."""
+    services = loaded.client.services
+    assert services
+    assert services.jobs
+    for instance in ("es", "influx-real"):
+        target = (loaded.name,) if instance == "es" else (loaded.name, "content")
+        own = RowFilter(instance, {"field": "host", "op": "eq", "value": "h1"})
+        context = services.new_context(Principal("ann", row_filter=(own,)))
+        question = parse_body(b'{"select": ["host", "n"]}', instance, target)
+        job = await services.jobs.start(question, services, context)
+        found = job
+        for _ in range(500):
+            found = await services.jobs.get(job.id, "ann")
+            if found.finished:
+                break
+            await asyncio.sleep(0.02)
+        assert (found.state, found.rows) == ("done", len(range(1, ROWS, 7)))
+        reader = await services.jobs.spools.read(job.id, found.schema)
+        async with aclosing(reader.batches()) as batches:
+            assert {host async for batch in batches for host in batch.columns[0]} == {"h1"}
+        assert (await loaded.client.send("GET", f"/mix/job/{job.id}/result"))[0] == 404
+        await services.jobs.delete(job.id, "ann")
 
 
 async def test_what_is_wrong_with_a_query_is_told_at_once(loaded: Stores) -> None:
@@ -290,28 +320,42 @@ async def test_a_job_expires(tmp_path: Path) -> None:
         assert list((tmp_path / "data" / "jobs").iterdir()) == []
 
 
-@pytest.fixture
-async def hanging(tmp_path: Path, influx_url: str) -> AsyncIterator[tuple[Client, FaultProxy, str]]:
-    """A store that answers the catalogue's questions, and then is asked to hang."""
+@dataclass(frozen=True)
+class Faulty:
+    """A service with few seconds, over a store behind a proxy; its catalogue of `path` is known."""
+
+    client: Client
+    proxy: FaultProxy
+    path: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+async def faulty_store(tmp_path_factory: pytest.TempPathFactory, influx_url: str) -> AsyncIterator[Faulty]:
+    folder = tmp_path_factory.mktemp("faulty")
     async with faulty(influx_url) as proxy:
         limits = {"timeout_seconds": 0.5, "catalog_seconds": 600}
         settings = {"influx_url": proxy.url, "limits": limits, "jobs": {"seconds": 3.0, "at_once": 1}}
-        async with service(tmp_path, **settings) as client:
-            name = f"jobs_{tmp_path.name[:8]}_{time.time_ns()}"
+        async with service(folder, **settings) as client:
+            name = f"jobs_{time.time_ns()}"
             await load(client, "influx", name, 50)
             path = f"/influx/{name}/content/query"
             await client.ok("POST", path, json={"limit": 1})
-            try:
-                yield client, proxy, path
-            finally:
-                await proxy.heal()
-                await client.ok("DELETE", f"/influx/{name}")
+            yield Faulty(client, proxy, path, folder)
+            await client.ok("DELETE", f"/influx/{name}")
 
 
-async def test_a_job_outlives_the_deadline_of_requests_and_has_its_own(
-    hanging: tuple[Client, FaultProxy, str],
-) -> None:
-    client, proxy, path = hanging
+@pytest.fixture
+async def faulted(faulty_store: Faulty) -> AsyncIterator[Faulty]:
+    """Healthy again behind each test."""
+    yield faulty_store
+    await faulty_store.proxy.heal()
+    for job in (await faulty_store.client.ok("GET", "/mix/job"))["data"]:
+        await faulty_store.client.ok("DELETE", f"/mix/job/{job['id']}")
+
+
+async def test_a_job_outlives_the_deadline_of_requests_and_has_its_own(faulted: Faulty) -> None:
+    client, proxy, path = faulted.client, faulted.proxy, faulted.path
     await proxy.set(Fault(late=0.7))
     status, _ = await client.send("POST", path, json={})
     assert status == 504
@@ -327,8 +371,19 @@ async def test_a_job_outlives_the_deadline_of_requests_and_has_its_own(
     assert time.monotonic() - started < 2.5
 
 
-async def test_deleting_a_job_ends_the_stores_work(hanging: tuple[Client, FaultProxy, str]) -> None:
-    client, proxy, path = hanging
+@pytest.mark.parametrize("cut", [0, 1, 300, 700])
+async def test_a_store_that_dies_fails_the_job_whole(faulted: Faulty, cut: int) -> None:
+    """F1: nothing of what had come is a result."""
+    client, proxy, path = faulted.client, faulted.proxy, faulted.path
+    await proxy.set(Fault(cut=cut))
+    job = await ended(client, await begun(client, path, {}))
+    assert (job["state"], job["error"]["source"], job["result"]) == ("failed", "influx", None)
+    assert 502 <= job["error"]["status"] <= 504
+    assert not any((faulted.folder / "data" / "jobs").iterdir())
+
+
+async def test_deleting_a_job_ends_the_stores_work(faulted: Faulty) -> None:
+    client, proxy, path = faulted.client, faulted.proxy, faulted.path
     await proxy.set(HANG)
     job, waiting = await begun(client, path, {}), await begun(client, path, {})
     await until_true(lambda: proxy.requests)

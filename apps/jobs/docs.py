@@ -56,9 +56,7 @@ DONE = QUEUED | {
 
 def takes_jobs(namespace: Namespace) -> Callable[[Any], Any]:
     """Declares that an operation may answer with a job."""
-    prefer = namespace.header(
-        "Prefer", "`respond-async` runs the query behind the request, as a job (RFC 7240).", example="respond-async"
-    )
+    prefer = namespace.header("Prefer", "`respond-async` runs the query behind the request, as a job (RFC 7240).")
     returns = namespace.returns(
         202, JOB, "It is taken on (with Prefer: respond-async); Location is the job", example=QUEUED, envelope=True
     )

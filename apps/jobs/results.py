@@ -26,7 +26,7 @@ from middlewares.stream_formats import stream_format
 from query.question import Question
 
 DEFAULT_ROWS = 100
-_TOKEN = struct.Struct(">3s12sQ")  # a mark, the job, the rows given before
+_TOKEN = struct.Struct(">3s12sQI")  # a mark, the job, the rows given before, the rows of the first page
 _MARK = b"job"
 _LONGEST_WAIT = 30
 
@@ -81,7 +81,7 @@ async def answer(
     Raises ConflictError (JOB_NOT_DONE), StoreError."""
     media_type = streams.wanted(request)
     if media_type is None:
-        return await page(services, job, 0, limit, shape)
+        return await page(services, job, 0, limit, limit or DEFAULT_ROWS, shape)
     check_done(job)
     context = _context(services, job)
     with Stage(context, "first"):
@@ -98,7 +98,7 @@ async def follow(services: Services, token: str, caller: str, limit: int | None,
     if services.jobs is None:
         return None
     try:
-        mark, identity, given = _TOKEN.unpack(_jobs(services).signer.read(token, caller))
+        mark, identity, given, first = _TOKEN.unpack(_jobs(services).signer.read(token, caller))
     except (BadToken, struct.error):
         return None
     if mark != _MARK:
@@ -108,22 +108,23 @@ async def follow(services: Services, token: str, caller: str, limit: int | None,
     except RequestError:
         message = "The job of this cursor is deleted, or has expired."
         raise RequestError(message, code="CURSOR_EXPIRED", pointer="/cursor") from None
-    return await page(services, job, given, limit, shape)
+    return await page(services, job, given, limit, first, shape)
 
 
-async def page(services: Services, job: Job, given: int, limit: int | None, shape: Shape) -> HTTPResponse:
-    """The rows behind the first `given`, with a cursor to the next. Raises ConflictError (JOB_NOT_DONE), StoreError."""
+async def page(services: Services, job: Job, given: int, limit: int | None, first: int, shape: Shape) -> HTTPResponse:
+    """The rows behind those that were `given`, with a cursor to the next; as many as of the first page without a limit.
+
+    Raises ConflictError (JOB_NOT_DONE), StoreError."""
     started = time.perf_counter()
     check_done(job)
     context = _context(services, job)
-    size = limit or DEFAULT_ROWS
     with Stage(context, "execute"):
         reader = await _jobs(services).spools.read(job.id, job.schema)
-        async with aclosing(reader.batches(given, size)) as stream:
+        async with aclosing(reader.batches(given, limit or first)) as stream:
             batches = [batch async for batch in stream]
     end = given + sum(batch.length for batch in batches)
     more = end < job.rows
-    cursor = _cursor(services, job, end) if more else None
+    cursor = _cursor(services, job, end, first) if more else None
     found = Page(job.schema, batches, more, cursor, {"value": job.rows, "relation": "eq"})
     with Stage(context, "format"):
         response = page_response(found, context, (time.perf_counter() - started) * 1000, shape)
@@ -151,9 +152,9 @@ def _context(services: Services, job: Job) -> RequestContext:
     return context
 
 
-def _cursor(services: Services, job: Job, given: int) -> str:
-    """The name of the rows behind the first `given`, for the job's caller; its time is over with the job's."""
-    return _jobs(services).signer.sign(_TOKEN.pack(_MARK, bytes.fromhex(job.id), given), job.caller)
+def _cursor(services: Services, job: Job, given: int, first: int) -> str:
+    """The name of the next page, for the job's caller; its time is over with the job's."""
+    return _jobs(services).signer.sign(_TOKEN.pack(_MARK, bytes.fromhex(job.id), given, first), job.caller)
 
 
 def _jobs(services: Services) -> Jobs:

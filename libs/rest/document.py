@@ -170,7 +170,8 @@ def _other_parameters(model: Json) -> Json:
 def _header_parameters(operation: Operation) -> Iterator[Json]:
     for header in operation.headers:
         parameter: Json = {"name": header.name, "in": "header", "required": False}
-        yield parameter | {"description": header.description, "example": header.example, "schema": {"type": "string"}}
+        # No example: Swagger UI would send it.
+        yield parameter | {"description": header.description, "schema": {"type": "string"}}
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Json:

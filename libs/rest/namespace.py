@@ -154,11 +154,11 @@ class Namespace:
 
         return decorate
 
-    def header(self, name: str, description: str, *, example: str) -> Callable[[F], F]:
+    def header(self, name: str, description: str) -> Callable[[F], F]:
         """Describes a header that the operation reads; it is optional."""
 
         def decorate(function: F) -> F:
-            operation_of(function).headers += (Parameter(name, description, example),)
+            operation_of(function).headers += (Parameter(name, description, ""),)
             return function
 
         return decorate
