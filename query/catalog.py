@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from libs.result import Type
@@ -58,7 +57,7 @@ class Table:
     fields: Mapping[str, Field]
     time_field: str | None = None
     parts: tuple[Table, ...] = ()
-    conflicts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    conflicts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ambiguous: frozenset[str] = frozenset()
     rows: int | None = None
     native: object = None

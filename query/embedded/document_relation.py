@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from libs.result import INT64, Column, Type
 from query.catalog import Field, SourceRef, Table
@@ -38,7 +37,7 @@ def table_of(source: SourceRef, views: Seen) -> Table:
     if conflicts or any(_differs(fields, view) for view in views):
         parts = tuple(_one(SourceRef(source.instance, (view.name,)), (view,), view.fields) for view in views)
     table = _one(source, tuple(views), fields)
-    return replace(table, parts=parts, conflicts=MappingProxyType(conflicts))
+    return replace(table, parts=parts, conflicts=conflicts)
 
 
 def _differs(fields: Mapping[str, Field], view: IndexView) -> bool:
