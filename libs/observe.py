@@ -82,6 +82,12 @@ class Metrics:
             buckets=_LAG_SECONDS,
             registry=self.registry,
         )
+        self.queries = Gauge(
+            "hostmonitor_queries",
+            "Queries under way, and those that wait for a place.",
+            ("state",),
+            registry=self.registry,
+        )
         self.log_lines_lost = Gauge(
             "hostmonitor_log_lines_lost", "Log lines that a file or standard output refused.", registry=self.registry
         )

@@ -38,6 +38,14 @@ class Places:
         caller = self._callers.get(name)
         return (0, 0) if caller is None else (caller.running, len(caller.waiting))
 
+    def running(self) -> int:
+        """The queries of all callers that run."""
+        return sum(caller.running for caller in self._callers.values())
+
+    def waiting(self) -> int:
+        """Those that wait."""
+        return sum(len(caller.waiting) for caller in self._callers.values())
+
     async def enter(self, context: RequestContext) -> None:
         name, limits = context.principal.name, context.limits
         caller = self._callers.get(name)

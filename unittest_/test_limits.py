@@ -301,6 +301,8 @@ async def test_every_way_to_ask_takes_a_place(alone: tuple[Client, Services]) ->
         status, answer = await client.send("POST", "/mix/batch", json=batch)
         assert (status, answer["data"][0]["status"]) == (207, 429)
         await client.ok("GET", "/health/ready")
+        _, metrics = await client.send("GET", "/metrics")
+        assert b'hostmonitor_queries{state="running"} 1.0' in metrics
     for method, path, more in asked:
         await client.ok(method, path, **more)
     await client.ok("POST", "/mix/batch", json=batch)
