@@ -76,6 +76,8 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     lookups = LookupTables(state, settings.limits.lookups)
     services = open_services(settings, [LookupBackend(lookups)])
     services = replace(services, jobs=open_jobs(settings, state), address=settings.public_url or settings.base_path)
+    METRICS.queries.labels("running").set_function(services.places.running)
+    METRICS.queries.labels("waiting").set_function(services.places.waiting)
     sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, ABOUT, base_path=settings.base_path, public_url=settings.public_url or "")
     saved = SavedQueries(state, settings.limits.saved_queries)
