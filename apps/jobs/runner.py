@@ -115,13 +115,17 @@ class Jobs:
             question_hash(question),
             tuple(source_names(question)),
         )
+        # Whole, also where the client goes away meanwhile: a record without a run would never end.
+        await asyncio.shield(self._take_on(job, question, services, context))
+        return job
+
+    async def _take_on(self, job: Job, question: Question, services: Services, context: RequestContext) -> None:
         await self._records.add(job, self._limits.per_caller)
         run = self._runs[job.id] = _Run(job)
         # `now` is when it was asked, however long it waits.
         own = services.new_context(context.principal)
         own.now_ns = context.now_ns
         run.task = asyncio.create_task(self._supervise(run, question, services, own))
-        return job
 
     async def get(self, name: str, caller: str) -> Job:
         """Raises NotFoundError (JOB_UNKNOWN), StoreError."""
@@ -141,8 +145,11 @@ class Jobs:
         """Ends it, where it runs, and forgets it; the store's work has ended when this answers.
 
         Raises NotFoundError (JOB_UNKNOWN), StoreError."""
-        job = await self.get(name, caller)
-        run = self._runs.get(job.id)
+        await self.get(name, caller)
+        await asyncio.shield(self._delete(name))
+
+    async def _delete(self, name: str) -> None:
+        run = self._runs.get(name)
         if run is not None:
             run.deleted = True
             run.task.cancel()
