@@ -15,9 +15,11 @@ from apps.pipeline import Services, run
 from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
+from query import optimizer
 from query.backend import Document, InstanceConfig
 from query.es.backend import EsBackend
 from query.factory import QueryFactory
+from query.rules.parts import fold_parts
 from unittest_.conformance.data import NOW
 from unittest_.conformance.stores import new_context
 from unittest_.reference import FieldSpec, Table, answer, differences
@@ -134,6 +136,27 @@ async def test_groups_are_made_by_each_part(asked: tuple[Services, Table], body:
     found, fetched = await _answer(services, body)
     assert not differences(answer(body, {"": table}, NOW), found)
     assert fetched < len(table.rows), "every row was fetched"
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "semi", "anti"])
+async def test_sides_of_joins_fold_as_well(
+    asked: tuple[Services, Table], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows as without the rule, keys of the other side among the filters or not."""
+    services, _ = asked
+    side = {"from": {"source": INSTANCE, "index": f"{PREFIX}-*"}, "group_by": ["host", BUCKET], "select": EVERY[:2]}
+    body = {
+        "time_range": SPAN,
+        "where": {"field": "host", "op": "eq", "value": "a"},
+        "group_by": ["host", BUCKET],
+        "select": [{"agg": "count", "as": "n"}],
+        "join": [{"how": how, "as": "m", "with": side, "on": ["host", "t"]}],
+    }
+    found, _ = await _answer(services, body)
+    monkeypatch.setattr(optimizer, "RULES", tuple(rule for rule in optimizer.RULES if rule is not fold_parts))
+    expected, _ = await _answer(services, body)
+    assert (found["data"], found["columns"]) == (expected["data"], expected["columns"])
+    assert found["data"] or how == "anti"
 
 
 @pytest.mark.parametrize("body", ROWS.values(), ids=ROWS)
