@@ -10,8 +10,11 @@ from libs.errors import StoreError
 from libs.http import HttpClient
 from query.backend import InstanceConfig
 from query.influx.decode import Json, Lines, only, unreadable, whole
+from query.influx.table_text import MARK, Blocks
 
 CHUNK_ROWS = 10_000
+# Of these it is known that a second statement runs only behind a whole first one.
+_TABLE_VERSIONS = ("1.", "v1.")
 _URL_BYTES = 8_000
 
 
@@ -81,6 +84,38 @@ class InfluxClient:
             raise unreadable(self.name, "it is empty")
         whole(_without_series(last), self.name, context)
 
+    async def blocks(
+        self, statement: str, db: str, width: int, context: RequestContext
+    ) -> AsyncGenerator[bytes | None, None]:
+        """Runs one statement that reads points, `width` columns each, and answers whole rows of its CSV as they are pulled.
+        None, and nothing else, where this server's CSV proves nothing: then `parts` tells. Leaving early as in `parts`."""
+        method, path, body = _sent(f"{statement}; {MARK}", db, chunked=True)
+        found, begun = Blocks(self.name, width), False
+        async with self._http.stream(
+            method,
+            path,
+            context,
+            body=body,
+            content_type="application/x-www-form-urlencoded",
+            headers={"Accept": "application/csv"},
+            idempotent=True,
+            expect=None,
+        ) as answer:
+            proves = answer.headers.get("x-influxdb-version", "").startswith(_TABLE_VERSIONS)
+            if answer.status != 200 or answer.content_type != "text/csv" or not proves:
+                yield None
+                return
+            async for data in answer.chunks():
+                context.fetched(self.name, len(data))
+                block = found.feed(data)
+                if block:
+                    begun = True
+                    yield block
+        if not found.complete:
+            if begun:
+                raise unreadable(self.name, "it was cut short")
+            yield None
+
     async def write(self, db: str, lines: bytes, precision: str, context: RequestContext) -> tuple[int, bytes]:
         """Sends line protocol. Answers the status and body: a 204 stored all of it, what a 400 means is in its text."""
         path = f"/write?{urlencode({'db': db, 'precision': precision}, quote_via=quote)}"
@@ -107,6 +142,11 @@ def _without_series(result: Json) -> Json:
 def request_of(statement: str, db: str) -> dict[str, Json]:
     """The request that reads rows, for explain."""
     return {"method": _sent(statement, db, True)[0], "path": "/query", "params": _params(statement, db, True)}
+
+
+def table_request_of(statement: str, db: str) -> dict[str, Json]:
+    """As `request_of`, of rows that are asked for as CSV; the second statement runs only behind a whole first one."""
+    return request_of(f"{statement}; {MARK}", db) | {"accept": "application/csv"}
 
 
 def _params(statements: str, db: str | None, chunked: bool) -> dict[str, str]:

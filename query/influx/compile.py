@@ -17,13 +17,16 @@ from query.plan import Scan
 @dataclass(frozen=True, slots=True)
 class RowsRequest:
     """`statement` is None when nothing can match: nothing is sent then. `positions` are the answer's columns that make
-    the output's, whose types are `types`."""
+    the output's, whose types are `types`. `width` counts the answer's columns; `as_table`: many rows may come, and CSV tells
+    each of their values."""
 
     db: str
     statement: str | None
     schema: Schema
     positions: tuple[int, ...]
     types: tuple[Type, ...]
+    width: int = 0
+    as_table: bool = False
 
 
 def compile_rows(scan: Scan) -> RowsRequest:
@@ -45,6 +48,8 @@ def compile_rows(scan: Scan) -> RowsRequest:
         tuple(Column(member.name, member.type, scan.source.instance) for member in members),
         tuple(0 if member.role == "time" else places[_read(member)] for member in members),
         tuple(member.type for member in members),
+        len(selected) + 1,
+        scan.limit is None and bool(members) and not any(text.endswith("::string") for text in selected),
     )
 
 

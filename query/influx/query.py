@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from libs.context import RequestContext
+from libs.conversion import in_thread
 from libs.errors import CostError
 from libs.result import Batch, Schema
 from query.backend import Json, NotProven
-from query.influx.client import CHUNK_ROWS, InfluxClient, request_of
+from query.influx.client import CHUNK_ROWS, InfluxClient, request_of, table_request_of
 from query.influx.compile import RowsRequest
 from query.influx.decode import NotFinite, columns, series, unreadable
 from query.influx.folding import Folded
 from query.influx.groups import GroupsRequest
+from query.influx.table_text import Rows, pieces
 
 _ATTEMPTS = 3
 
@@ -33,23 +36,55 @@ class InfluxRows:
     def explain(self) -> Json:
         if self.request.statement is None:
             return {"nothing": "no point can match"}
-        return request_of(self.request.statement, self.request.db)
+        told = table_request_of if self.request.as_table else request_of
+        return told(self.request.statement, self.request.db)
 
     async def stream(self, context: RequestContext) -> AsyncIterator[Batch]:
-        request, source = self.request, self.client.name
-        if request.statement is None:
+        if self.request.statement is None:
             return
         left = context.limits.rows_fetched
-        async with aclosing(self.client.parts(request.statement, request.db, context)) as parts:
+        async with aclosing(self._batches(self.request.statement, context)) as batches:
+            async for batch in batches:
+                left -= batch.length
+                if left < 0:
+                    raise too_many_rows(context.limits.rows_fetched, self.client.name)
+                yield batch
+
+    async def _batches(self, statement: str, context: RequestContext) -> AsyncGenerator[Batch]:
+        request, source = self.request, self.client.name
+        if request.as_table:
+            told = True
+            async with aclosing(self._of_table(statement, context)) as batches:
+                async for batch in batches:
+                    if batch is None:
+                        told = False
+                    else:
+                        yield batch
+            if told:
+                return
+        async with aclosing(self.client.parts(statement, request.db, context)) as parts:
             async for part in parts:
                 for one in series(part, source):
                     rows = one.get("values") or []
-                    left -= len(rows)
-                    if left < 0:
-                        raise too_many_rows(context.limits.rows_fetched, source)
                     if rows:
                         cells = columns(rows, request.positions, request.types, source)
                         yield Batch(request.schema, cells, len(rows))
+
+    async def _of_table(self, statement: str, context: RequestContext) -> AsyncGenerator[Batch | None]:
+        """None where the CSV of this server proves nothing."""
+        request = self.request
+        rows = Rows(self.client.name, request.schema, request.positions, request.types, request.width)
+        try:
+            async with aclosing(self.client.blocks(statement, request.db, request.width, context)) as blocks:
+                async for block in blocks:
+                    if block is None:
+                        yield None
+                        return
+                    for piece in pieces(block):
+                        for batch in await in_thread(partial(rows.batches, piece)):
+                            yield batch
+        finally:
+            rows.close()
 
 
 @dataclass(frozen=True, slots=True)
