@@ -97,6 +97,30 @@ async def test_a_page_can_be_asked_for_again(loaded: Stores) -> None:
     assert (status, answer["code"]) == (410, "CURSOR_EXPIRED")
 
 
+async def test_what_has_changed_since_the_first_page_is_told(loaded: Stores) -> None:
+    """G12: a row of it that is another one now comes again, and the last page says why."""
+    client, index = loaded.client, f"{loaded.name}-changed"
+    for instance in ("es", "es-real"):
+        mappings = {"properties": {"n": {"type": "long"}}}
+        await client.ok("POST", f"/{instance}/index", json={"index": index, "mappings": mappings})
+        try:
+            path = f"/{instance}/{index}/docs?refresh=true"
+            await client.ok("POST", path, json=[{"_id": f"d{at}", "n": at} for at in range(9)])
+            asked = {"select": ["n"], "order_by": ["n"], "limit": 3}
+            for change in (False, True):
+                answer = await client.ok("POST", f"/{instance}/{index}/query", json=asked)
+                if change:
+                    await client.ok("POST", path + "&mode=replace", json=[{"_id": "d1", "n": 100}])
+                second = await client.ok("GET", f"/mix/cursor/{answer['page']['cursor']}")
+                assert second["meta"]["warnings"] == []
+                last = await client.ok("GET", f"/mix/cursor/{second['page']['cursor']}?limit=9")
+                assert [row["n"] for row in last["data"]] == [6, 7, 8] + [100] * change
+                told = [notice["code"] for notice in last["meta"]["warnings"]]
+                assert told == ["RESULT_CHANGED"] * change
+        finally:
+            await client.send("DELETE", f"/{instance}/{index}")
+
+
 async def test_bad_cursors(loaded: Stores) -> None:
     client, path = loaded.client, loaded.path("embedded")
     body = {"select": ["n"], "limit": 10}
