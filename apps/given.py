@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from math import inf
+from operator import ne
 from typing import Any
 
-from libs.result import Batch, Cell, Column, Schema, TypeName
+from libs.result import Batch, Schema, TypeName
 from query.question import Question
 
 _NEAR = 1e-9  # of a double, or of the greatest of its column: what sums differ by at the most
@@ -21,20 +22,24 @@ _FEW = 16
 _NOTHING = -inf  # stands for null and NaN, which a page writes as it writes this: null
 _MINUS_ONE = "-1"  # -1 has the hash of -2
 
+_Read = Callable[[Sequence[Any]], Sequence[Any]]
+_ToldBy = tuple[list[tuple[int, _Read | None]], list[int]]
+_MOST_KNOWN = 256
+_TOLD_BY: dict[tuple[int, int], tuple[Question, Schema, _ToldBy]] = {}
+
 
 class Given:
     """The rows of one page: eight bytes for each, and for each double that tells it apart (`weight` counts those)."""
 
     def __init__(self, question: Question, schema: Schema, batches: Sequence[Batch]) -> None:
-        self._keys = _keys(question, schema)
-        # Of one source each double is what the store holds, or its own arithmetic.
-        self._near = self._keys is None and bool(question.joins or question.union)
+        self._exact, self._near = _told_by(question, schema)
         self._hashes = array("q")
         self._doubles = array("d")
         for batch in batches:
             hashes, doubles = self.of(batch)
             self._hashes.extend(hashes)
-            self._doubles.extend(chain.from_iterable(zip(*doubles, strict=True)))
+            if doubles:
+                self._doubles.extend(chain.from_iterable(zip(*doubles, strict=True)))
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -45,15 +50,9 @@ class Given:
 
     def of(self, batch: Batch) -> tuple[list[int], list[list[float]]]:
         """Each row's hash, and the columns of doubles that are compared beside it."""
-        exact: list[Iterable[Any]] = []
-        doubles: list[list[float]] = []
-        for column, cells in zip(batch.schema, batch.columns, strict=True):
-            if self._keys is not None and column.name not in self._keys:
-                continue
-            if self._near and column.type.name is TypeName.FLOAT64 and not column.type.multi:
-                doubles.append([_NOTHING if cell is None or cell != cell else cell for cell in cells])  # type: ignore[misc]
-            else:
-                exact.append(_hashing(column, cells))
+        columns = batch.columns
+        exact = [columns[at] if read is None else read(columns[at]) for at, read in self._exact]
+        doubles = [_comparable(columns[at]) for at in self._near]
         hashes = list(map(hash, zip(*exact, strict=True))) if exact else [0] * batch.length
         return hashes, doubles
 
@@ -132,12 +131,50 @@ def _keys(question: Question, schema: Schema) -> frozenset[str] | None:
     return frozenset(column.name for column in schema[: len(keys)]) or None
 
 
-def _hashing(column: Column, cells: Sequence[Cell]) -> Iterable[Any]:
-    """Cells whose hashes are the same from run to run, and others' others."""
-    if column.type.multi:
-        return [tuple(sorted(cell, key=repr)) if isinstance(cell, list) else cell for cell in cells]
-    if column.type.name is TypeName.FLOAT64:
-        return [None if cell != cell else cell for cell in cells]  # NaN hashes by where it lies
-    if column.type.name is TypeName.INT64 and -1 in cells:
-        return [_MINUS_ONE if cell == -1 else cell for cell in cells]
-    return cells
+def _told_by(question: Question, schema: Schema) -> _ToldBy:
+    """The columns whose cells are hashed, and those of doubles that are compared; made once for a plan that comes again."""
+    key = (id(question), id(schema))
+    known = _TOLD_BY.get(key)
+    if known is None or known[0] is not question or known[1] is not schema:
+        if len(_TOLD_BY) >= _MOST_KNOWN:
+            _TOLD_BY.clear()
+        known = _TOLD_BY[key] = (question, schema, _read_by(question, schema))
+    return known[2]
+
+
+def _read_by(question: Question, schema: Schema) -> _ToldBy:
+    keys = _keys(question, schema)
+    # Of one source each double is what the store holds, or its own arithmetic.
+    near = keys is None and bool(question.joins or question.union)
+    exact: list[tuple[int, _Read | None]] = []
+    doubles: list[int] = []
+    for at, column in enumerate(schema):
+        if keys is None or column.name in keys:
+            if near and column.type.name is TypeName.FLOAT64 and not column.type.multi:
+                doubles.append(at)
+            else:
+                exact.append((at, _multi if column.type.multi else _READ.get(column.type.name)))
+    return exact, doubles
+
+
+def _comparable(cells: Sequence[Any]) -> list[float]:
+    return [_NOTHING if cell is None or cell != cell else cell for cell in cells]
+
+
+# Cells whose hashes are the same from run to run, and others' others.
+
+
+def _multi(cells: Sequence[Any]) -> Sequence[Any]:
+    return [tuple(sorted(cell, key=repr)) if isinstance(cell, list) else cell for cell in cells]
+
+
+def _floats(cells: Sequence[Any]) -> Sequence[Any]:
+    # NaN hashes by where it lies.
+    return [None if cell != cell else cell for cell in cells] if any(map(ne, cells, cells)) else cells
+
+
+def _integers(cells: Sequence[Any]) -> Sequence[Any]:
+    return [_MINUS_ONE if cell == -1 else cell for cell in cells] if -1 in cells else cells
+
+
+_READ: Mapping[TypeName, _Read] = {TypeName.FLOAT64: _floats, TypeName.INT64: _integers}

@@ -40,20 +40,24 @@ _encode_structure = json.JSONEncoder(allow_nan=False, separators=(",", ":")).enc
 
 def render(fields: Mapping[str, object]) -> bytes:
     """One line of ASCII JSON with its newline: every control and non-ASCII character is escaped."""
-    members = [
-        # The usual field of an access line.
-        f'{_named(name)}"{value}"'
-        if type(value) is str and len(value) <= SHORT and _PLAIN.fullmatch(value) and not _is_secret(name)
-        else _named(name) + _encode(clean(name, value))
-        for name, value in fields.items()
-    ]
+    members: list[str] = []
+    for name, value in fields.items():
+        start = _start(name)
+        # The usual fields of an access line.
+        if type(value) is str and len(value) <= SHORT and _PLAIN.fullmatch(value) and start is not None:
+            members.append(f'{start}"{value}"')
+        elif type(value) is int and -(2**53) < value < 2**53 and start is not None:
+            members.append(f"{start}{value}")
+        else:
+            members.append(f"{_encode_text(name[:128])}:{_encode(clean(name, value))}")
     # DEL is the one control character that JSON leaves as it is.
     return ("{" + ",".join(members) + "}\n").replace("\x7f", "\\u007f").encode()
 
 
 @functools.lru_cache(maxsize=1024)
-def _named(name: str) -> str:
-    return _encode_text(name[:128]) + ":"
+def _start(name: str) -> str | None:
+    """A member's name as it is written; None for one that may hold a secret."""
+    return None if _is_secret(name) else _encode_text(name[:128]) + ":"
 
 
 def _encode(value: object) -> str:
@@ -68,6 +72,8 @@ def clean(key: object, value: object, depth: int = 0) -> object:
     if isinstance(key, str) and _is_secret(key):
         return REDACTED
     if isinstance(value, str):
+        if len(value) <= SHORT and value.isascii() and _SUSPICIOUS.search(value) is None:
+            return value
         return clean_text(value, TRACEBACK_BYTES if key == "exception" else FIELD_BYTES)
     if value is None or isinstance(value, bool):
         return value

@@ -27,7 +27,8 @@ from types import MappingProxyType
 from libs.context import RequestContext
 from libs.errors import ConfigError, DeadlineError, StoreError
 from libs.http_address import parse_address, tls_context
-from libs.http_connection import Broken, Connection, Expired, Garbled, Pool, TooLarge
+from libs.http_connection import Broken, Connection, Expired, Garbled, TooLarge
+from libs.http_pool import Pool
 from libs.observe import METRICS
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -265,6 +266,8 @@ class HttpClient:
         self, answer: Answer | StreamedAnswer, expect: str | None, body: bool, own: frozenset[int] = frozenset()
     ) -> None:
         status, name = answer.status, self.name
+        if status == 200 and answer.content_type == expect and "content-encoding" not in answer.headers:
+            return
         own = own if answer.content_type == expect else frozenset()
         if status in (401, 403) and status not in own:
             raise StoreError(f"{name!r} does not accept the service's credentials ({status}).", source=name)

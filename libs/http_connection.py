@@ -1,4 +1,4 @@
-"""The wire below libs/http: kept HTTP/1.1 connections, one exchange at a time, and the pool that hands them out.
+"""The wire below libs/http: HTTP/1.1 connections, one exchange at a time (libs/http_pool.py keeps them).
 
 What goes wrong is told as Broken, Garbled, TooLarge or Expired, or as the OSError of a connection that was not made.
 docs/decisions/http-client.md says why this is not an HTTP library.
@@ -7,14 +7,13 @@ docs/decisions/http-client.md says why this is not an HTTP library.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections import deque
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
-KEPT_SECONDS = 30.0
-_CONNECT_SECONDS = 10.0
+if TYPE_CHECKING:
+    from libs.http_pool import Pool
+
 _MAX_HEAD_BYTES = 64 * 1024
 _BUFFER_BYTES = 1024 * 1024
 
@@ -49,6 +48,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0
         self._error: Exception | None = None
         self._allowed: int | None = None
         self._began = self._paused = self._head_done = self._done = False
@@ -100,12 +101,27 @@ class Connection(asyncio.Protocol):
         if self._error is not None:
             raise self._error
         waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._fail, Expired())
+        self._until = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._until:
+            self._set_timer()
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._until, self._check_time)
+
+    def _check_time(self) -> None:
+        """One timer for many exchanges: when it rings, most of the time, the one that it was set for is long over."""
+        self._timer = None
+        if self._waiter is not None:
+            if self._loop.time() >= self._until:
+                self._fail(Expired())
+            else:
+                self._set_timer()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -169,6 +185,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = self.reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._parser is not None and not self._done:
             self._fail(Broken(self._began))
         self._transport = None
@@ -204,97 +223,3 @@ class Connection(asyncio.Protocol):
         if self._head_done:
             self._done = True
             self.reusable = self.open and self._parser.should_keep_alive()
-
-
-class Pool:
-    """At most `limit` connections to one address; who comes when all are out waits in line."""
-
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, limit: int) -> None:
-        self._host, self._port, self._tls, self._limit = host, port, tls, limit
-        self._loop = asyncio.get_running_loop()
-        self._idle: list[Connection] = []
-        self._line: deque[asyncio.Future[Connection | None]] = deque()
-        self._count, self._closed = 0, False
-
-    def kept(self) -> Connection | None:
-        """A connection that is open and idle, if there is one."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.open and self._loop.time() - connection.idle_since < KEPT_SECONDS:
-                return connection
-            connection.abort()
-            self._count -= 1
-        return None
-
-    async def get(self) -> Connection:
-        """A connection: a kept one, a new one, or the next that comes back. Raises OSError when none can be made."""
-        connection = self.kept()
-        if connection is not None:
-            return connection
-        if self._count >= self._limit:
-            connection = await self._next()
-            if connection is not None:
-                return connection
-        else:
-            self._count += 1
-        opened: Connection | None = None
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                _, opened = await self._loop.create_connection(
-                    lambda: Connection(self), self._host, self._port, ssl=self._tls
-                )
-            return opened
-        finally:
-            if opened is None:
-                self._leave()
-
-    def put(self, connection: Connection) -> None:
-        """Takes a connection back after its exchange; one whose answer was not read to its end is dropped."""
-        if not connection.reusable or self._closed:
-            connection.abort()
-            self._leave()
-            return
-        while self._line:
-            waiter = self._line.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        connection.idle_since = self._loop.time()
-        self._idle.append(connection)
-
-    def lost(self, connection: Connection) -> None:
-        """Forgets an idle connection that the store has closed."""
-        if connection in self._idle:
-            self._idle.remove(connection)
-            self._count -= 1
-
-    def drop_idle(self) -> None:
-        for connection in self._idle:
-            connection.abort()
-        self._count -= len(self._idle)
-        self._idle.clear()
-
-    def close(self) -> None:
-        self._closed = True
-        self.drop_idle()
-
-    async def _next(self) -> Connection | None:
-        """The next connection that comes back, or None with the right to open one."""
-        waiter: asyncio.Future[Connection | None] = self._loop.create_future()
-        self._line.append(waiter)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                given = waiter.result()
-                self._leave() if given is None else self.put(given)
-            raise
-
-    def _leave(self) -> None:
-        """Gives up a place: to the first in line, if there is one."""
-        while self._line:
-            waiter = self._line.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._count -= 1
