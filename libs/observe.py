@@ -82,6 +82,13 @@ class Metrics:
             buckets=_LAG_SECONDS,
             registry=self.registry,
         )
+        self.jobs = Gauge(
+            "hostmonitor_jobs",
+            "Jobs under way, and those that wait for their turn.",
+            ("state",),
+            registry=self.registry,
+        )
+        self.job_bytes = Gauge("hostmonitor_job_bytes", "Results of jobs on disk.", registry=self.registry)
         self.queries = Gauge(
             "hostmonitor_queries",
             "Queries under way, and those that wait for a place.",

@@ -389,6 +389,9 @@ async def test_deleting_a_job_ends_the_stores_work(faulted: Faulty) -> None:
     await until_true(lambda: proxy.requests)
     found = {one["id"]: one["state"] for one in (await client.ok("GET", "/mix/job"))["data"]}
     assert found == {job: "running", waiting: "queued"}
+    _, metrics = await client.send("GET", "/metrics")
+    for line in (b'hostmonitor_jobs{state="running"} 1.0', b'hostmonitor_jobs{state="queued"} 1.0'):
+        assert line in metrics
     async with client.session.get(f"{client.url}/mix/job/{job}") as response:
         assert int(response.headers["Retry-After"]) >= 1
     async with client.session.get(f"{client.url}/mix/job/{job}/result") as response:

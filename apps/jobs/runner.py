@@ -17,7 +17,7 @@ import structlog
 
 from apps import streams
 from apps.freshness import newest
-from apps.jobs.records import Job, JobRecords, later, noticed, unknown
+from apps.jobs.records import Job, JobRecords, JobState, later, noticed, unknown
 from apps.pipeline import Services, prepare
 from apps.slow import SlowQuery, question_hash, source_names
 from libs.context import RequestContext
@@ -73,6 +73,10 @@ class Jobs:
         self._runs: dict[str, _Run] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
+
+    def count(self, state: JobState) -> int:
+        """The jobs under way that are in this state."""
+        return sum(run.job.state == state for run in self._runs.values())
 
     async def open(self) -> None:
         """Tells jobs that a stop or a kill has ended as failed, and deletes what no job needs. Raises ConfigError, StoreError."""
