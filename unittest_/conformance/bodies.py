@@ -185,7 +185,7 @@ def _bound_fill(draw: Draw, source: Source, body: Body, bucket: Body) -> None:
     width = width_of(bucket["time_bucket"], bucket.get("tz"))
     low, high = instant(span["from"], NOW), instant(span["to"], NOW)
     shortest = width.fixed or 86_400 * SECOND
-    if (high - low) // shortest > _MOST_FILLED or width.next(width.start(high)) >= 2**63:
+    if (high - low) // shortest > _MOST_FILLED:
         return
     body["time_range"] = span
     modes: list[Body] = [
@@ -205,9 +205,13 @@ def _aggregates(source: Source, name: str, fill: Body | None) -> Strategy:
     pairs: list[tuple[str, str | None]] = [("count", None)]
     for field, spec in fields.items():
         pairs.append(("count", field))
-        if spec.type == "json" or spec.role in ("text", "id"):
+        if spec.role in ("text", "id"):
             continue
         pairs += [("count_distinct", field)]
+        if spec.type == "json" and not numeric_only:
+            pairs += [("first", field), ("last", field)]
+        if spec.type == "json":
+            continue
         if spec.type in NUMBERS:
             pairs += [(agg, field) for agg in ("min", "max", "avg", "median", "percentile", "stddev", "first", "last")]
             pairs += [("sum", field)] if spec.type == "float64" or field in source.small else []
@@ -234,6 +238,8 @@ def _output(source: Source, function: str, field: str | None, name: str, fill: B
     if function in ("count", "count_distinct") or field is None:
         return Output(name, FieldSpec("float64" if linear else "int64"), [0, 1, 2, 3, 5, 10], not linear)
     spec = source.names.fields[field]
+    if spec.type == "json":
+        return Output(name, FieldSpec("json"), [], False, False)
     if function in ("min", "max", "first", "last"):
         return Output(name, FieldSpec(spec.type, False, spec.unit, spec.role), source.names.values[field], not linear)
     summed = function == "sum" and spec.type == "int64"
