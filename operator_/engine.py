@@ -129,12 +129,13 @@ async def _begin(session: Session, statement: Statement, limits: Mapping[str, in
 def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, int]) -> None:
     """Raises RequestError (JOIN_FANOUT), CostError for too many joined rows."""
     params = {name: limits.get(name, value) for name, value in check.params.items()}
-    found = cursor.execute(check.sql, params).fetchone()
-    if found is None:
+    if cursor.execute(check.sql, params).fetchone() is None:
         return
-    if check.kind == "joined":
-        raise too_many_joined(check.alias, check.at, int(found[0]), limits["joined"])
-    raise fanned_out(check.alias, check.at)
+    if check.figure is None:
+        raise fanned_out(check.alias, check.at)
+    params.pop("joined")
+    found = cursor.execute(check.figure, params).fetchone()
+    raise too_many_joined(check.alias, check.at, int(found[0]) if found else 0, limits["joined"])
 
 
 def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> tuple[Rows, Batch]:

@@ -36,7 +36,7 @@ def join_block(build: Build, left: Block, right: Block, node: Join) -> Block:
     if not alone:
         _check_fans(build, node, a, b, on, chosen)
     elif node.many and node.widens:
-        _check_rows(build, node, a, b, chosen)
+        _check_rows(build, node, a, b, on, chosen)
     return _joined(node, a, b, on)
 
 
@@ -103,21 +103,22 @@ def _check_fans(build: Build, node: Join, a: _Side, b: _Side, on: list[str], mor
     present = " AND ".join(f"{key} IS NOT NULL" for key in (*b.keys, *more))
     several = build.table(f"SELECT {keys} FROM {b.name} WHERE {present} GROUP BY {keys} HAVING count(*) > 1")
     met = " AND ".join(on).replace(f"{b.name}.", f"{several}.")
-    build.checks.append((f"SELECT 1 FROM {a.name} SEMI JOIN {several} ON {met} LIMIT 1", node.alias, node.at, "fanout"))
+    build.checks.append((f"SELECT 1 FROM {a.name} SEMI JOIN {several} ON {met} LIMIT 1", node.alias, node.at, None))
 
 
-def _check_rows(build: Build, node: Join, a: _Side, b: _Side, more: tuple[str, ...]) -> None:
-    """How many rows the join makes is told by how often each side has each key: without making them."""
-    left = [*a.keys, *(("chosen",) if more else ())]
-    pairs = list(zip(left, (*b.keys, *more), strict=True))
-    held = f"SELECT {', '.join(left)}, count(*)::HUGEINT AS n FROM {a.name} GROUP BY ALL"
-    met = f"SELECT {', '.join((*b.keys, *more))}, count(*)::HUGEINT AS n FROM {b.name} GROUP BY ALL"
-    on = " AND ".join(f"l.{one} = r.{other}" for one, other in pairs)
-    rows = "l.n * r.n" if node.how == "inner" else "l.n * coalesce(r.n, 1)"
+def _check_rows(build: Build, node: Join, a: _Side, b: _Side, on: list[str], more: tuple[str, ...]) -> None:
+    """Rows are counted, without their columns, until they are too many; how many they would be is then told by how often each
+    side has each key, without making them."""
     how = "JOIN" if node.how == "inner" else "LEFT JOIN"
-    count = f"SELECT coalesce(sum({rows}), 0) AS n FROM ({held}) AS l {how} ({met}) AS r ON {on}"
+    rows = f"SELECT 1 FROM {a.name} {how} {b.name} ON {' AND '.join(on)} LIMIT ($joined + 1)"
+    left, right = (*a.keys, *(("chosen",) if more else ())), (*b.keys, *more)
+    held = f"SELECT {', '.join(left)}, count(*)::HUGEINT AS n FROM {a.name} GROUP BY ALL"
+    met = f"SELECT {', '.join(right)}, count(*)::HUGEINT AS n FROM {b.name} GROUP BY ALL"
+    equal = " AND ".join(f"l.{one} = r.{other}" for one, other in zip(left, right, strict=True))
+    figure = f"SELECT sum(l.n * coalesce(r.n, 1)) FROM ({held}) AS l {how} ({met}) AS r ON {equal}"
     build.params["joined"] = 0
-    build.checks.append((f"SELECT n FROM ({count}) WHERE n > $joined", node.alias, node.at, "joined"))
+    check = f"SELECT 1 FROM ({rows}) HAVING count(*) > $joined"
+    build.checks.append((check, node.alias, node.at, figure))
 
 
 def _joined(node: Join, a: _Side, b: _Side, on: list[str]) -> Block:

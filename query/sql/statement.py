@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from libs.result import Column, Schema, Type
 from query.plan import Attempt, Scan
@@ -34,20 +34,17 @@ class Relation:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Rows of the second kind hold how many there are; its parameter `joined`, the limit, is to be set before it runs.
-CheckKind = Literal["fanout", "joined"]
-
-
 @dataclass(frozen=True, slots=True)
 class Check:
     """A SELECT that answers a row where the statement must not be run: `alias` names the join, whose keys fan out or whose
-    rows are too many, `at` points to it. Apart from the statement, so that no step of that can hide it."""
+    rows are too many, `at` points to it. Apart from the statement, so that no step of that can hide it. `figure` is a SELECT of
+    how many rows there are, for the second kind alone: its parameter `joined`, the limit, is to be set before it runs."""
 
     sql: str
     params: dict[str, Any]
     alias: str
     at: str
-    kind: CheckKind = "fanout"
+    figure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +103,14 @@ class Block:
 
 
 class Build:
-    """One lowering under way: its parameters, its common table expressions, and its checks as (SQL, alias, pointer, kind)."""
+    """One lowering under way: its parameters, its common table expressions, and its checks as (SQL, alias, pointer, figure)."""
 
     def __init__(self, leaf: Leaf, groups: int | None) -> None:
         self.leaf = leaf
         self.groups = groups
         self.params: dict[str, Any] = {}
         self.tables: list[str] = []
-        self.checks: list[tuple[str, str, str, CheckKind]] = []
+        self.checks: list[tuple[str, str, str, str | None]] = []
 
     def bind(self, value: Any) -> str:
         """A parameter of that value."""
@@ -145,7 +142,8 @@ class Build:
         with_ = f"WITH {', '.join(self.tables)} " if self.tables else ""
         sql = with_ + block.select()
         checks = tuple(
-            Check(with_ + check, self._used(with_ + check), alias, at, kind) for check, alias, at, kind in self.checks
+            Check(with_ + check, self._used(with_ + check), alias, at, figure and with_ + figure)
+            for check, alias, at, figure in self.checks
         )
         return Statement(sql, self._used(sql), block.columns, checks, block.limit is None)
 
