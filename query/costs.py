@@ -224,7 +224,7 @@ def probe(base: Scan, wanted: tuple[Demand, ...], able: Capabilities) -> Probe |
         return Probe(base, replace(base, group=Grouping((), (counted,))), ())
     time = next(iter(times), None)
     ends = [_aggregation("min", time, "first", base), _aggregation("max", time, "last", base)] if time else []
-    if not _takes(able, base, Grouping((), (*ends,))):
+    if not _takes(able, base, Grouping((), (counted, *distinct, *ends))):
         ends, time = [], None
     return Probe(base, replace(base, group=Grouping((), (counted, *distinct, *ends))), names, time)
 
