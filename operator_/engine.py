@@ -122,13 +122,21 @@ async def _begin(session: Session, statement: Statement, limits: Mapping[str, in
     """The first rows, once the checks have passed."""
     for check in statement.checks:
         await session.run(partial(_pass, check=check, limits=limits))
-    params = {name: limits.get(name, value) for name, value in statement.params.items()}
+    params = _limited(statement.params, limits)
     return await session.run(partial(_first, statement=statement, params=params))
+
+
+def _limited(params: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, Any]:
+    return {name: limits.get(name, value) for name, value in params.items()}
 
 
 def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, int]) -> None:
     """Raises RequestError (JOIN_FANOUT), CostError for too many joined rows."""
-    params = {name: limits.get(name, value) for name, value in check.params.items()}
+    if check.first is not None:
+        sql, values = check.first
+        if cursor.execute(sql, _limited(values, limits)).fetchone() is None:
+            return
+    params = _limited(check.params, limits)
     if cursor.execute(check.sql, params).fetchone() is None:
         return
     if check.figure is None:

@@ -29,14 +29,18 @@ def join_block(build: Build, left: Block, right: Block, node: Join) -> Block:
     b = _side(build, right, _keys(right, left, node, "right"), _time(right, left, node, "right"))
     on = _equal(a, b)
     chosen: tuple[str, ...] = ()
+    plain, per = a, 1
     if node.asof is not None:
-        a = _with_chosen(build, a, b, node.asof, _per(left, right, node.asof))
+        per = _per(left, right, node.asof)
+        a = _with_chosen(build, a, b, node.asof, per)
         on = [*_equal(a, b), f"{a.name}.chosen = {b.name}.t"]
         chosen = ("t",)
     if not alone:
         _check_fans(build, node, a, b, on, chosen)
     elif node.many and node.widens:
         _check_rows(build, node, a, b, on, chosen)
+    if node.asof is not None and node.asof.direction != "nearest" and not node.many:
+        return _nearest_rows(build, plain, b, node, node.asof, per)
     return _joined(node, a, b, on)
 
 
@@ -98,12 +102,30 @@ def _nearest(a: _Side, times: str, alias: str, sign: str) -> str:
     return f" ASOF LEFT JOIN {times} AS {alias} ON {' AND '.join(on)}"
 
 
+def _nearest_rows(build: Build, a: _Side, b: _Side, node: Join, asof: Asof, per: int) -> Block:
+    """Each left row with the one right row at the nearest time, or nulls: for joins of which it has been checked that there is
+    but one at a time that is chosen."""
+    name = build.table(f"SELECT * FROM {b.name} WHERE t IS NOT NULL")
+    sign, first, last = (">=", name, a.name) if asof.direction == "backward" else ("<=", a.name, name)
+    near = f"({last}.t::HUGEINT - {first}.t) * {per} <= {asof.tolerance}"
+    keys = {key.right for key in node.on}
+    added = [cell for held, cell in numbered(name, b.block.columns).items() if held not in keys]
+    cells = [
+        *a.block.cells.values(),
+        *(Cell(f"CASE WHEN {near} THEN {cell.sql} END", cell.column, False) for cell in added),
+    ]
+    columns = joined(a.block.columns, b.block.columns, node)
+    found = {column.name: Cell(cell.sql, column, cell.plain) for cell, column in zip(cells, columns, strict=True)}
+    return Block(f"{a.name}{_nearest(a, name, name, sign)}", found)
+
+
 def _check_fans(build: Build, node: Join, a: _Side, b: _Side, on: list[str], more: tuple[str, ...]) -> None:
     keys = ", ".join([*b.keys, *more])
     present = " AND ".join(f"{key} IS NOT NULL" for key in (*b.keys, *more))
     several = build.table(f"SELECT {keys} FROM {b.name} WHERE {present} GROUP BY {keys} HAVING count(*) > 1")
     met = " AND ".join(on).replace(f"{b.name}.", f"{several}.")
-    build.checks.append((f"SELECT 1 FROM {a.name} SEMI JOIN {several} ON {met} LIMIT 1", node.alias, node.at, None))
+    check = f"SELECT 1 FROM {a.name} SEMI JOIN {several} ON {met} LIMIT 1"
+    build.checks.append((check, node.alias, node.at, None, f"SELECT 1 FROM {several} LIMIT 1"))
 
 
 def _check_rows(build: Build, node: Join, a: _Side, b: _Side, on: list[str], more: tuple[str, ...]) -> None:
@@ -118,7 +140,7 @@ def _check_rows(build: Build, node: Join, a: _Side, b: _Side, on: list[str], mor
     figure = f"SELECT sum(l.n * coalesce(r.n, 1)) FROM ({held}) AS l {how} ({met}) AS r ON {equal}"
     build.params["joined"] = 0
     check = f"SELECT 1 FROM ({rows}) HAVING count(*) > $joined"
-    build.checks.append((check, node.alias, node.at, figure))
+    build.checks.append((check, node.alias, node.at, figure, None))
 
 
 def _joined(node: Join, a: _Side, b: _Side, on: list[str]) -> Block:

@@ -38,13 +38,15 @@ class Relation:
 class Check:
     """A SELECT that answers a row where the statement must not be run: `alias` names the join, whose keys fan out or whose
     rows are too many, `at` points to it. Apart from the statement, so that no step of that can hide it. `figure` is a SELECT of
-    how many rows there are, for the second kind alone: its parameter `joined`, the limit, is to be set before it runs."""
+    how many rows there are, for the second kind alone: its parameter `joined`, the limit, is to be set before it runs. `first`
+    is a cheaper SELECT with its parameters: where that answers no row, neither does this."""
 
     sql: str
     params: dict[str, Any]
     alias: str
     at: str
     figure: str | None = None
+    first: tuple[str, dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,15 @@ class Block:
 
 
 class Build:
-    """One lowering under way: its parameters, its common table expressions, and its checks as (SQL, alias, pointer, figure)."""
+    """One lowering under way: its parameters, its common table expressions, and its checks as (SQL, alias, pointer, figure,
+    first)."""
 
     def __init__(self, leaf: Leaf, groups: int | None) -> None:
         self.leaf = leaf
         self.groups = groups
         self.params: dict[str, Any] = {}
         self.tables: list[str] = []
-        self.checks: list[tuple[str, str, str, str | None]] = []
+        self.checks: list[tuple[str, str, str, str | None, str | None]] = []
 
     def bind(self, value: Any) -> str:
         """A parameter of that value."""
@@ -141,11 +144,12 @@ class Build:
     def statement(self, block: Block) -> Statement:
         with_ = f"WITH {', '.join(self.tables)} " if self.tables else ""
         sql = with_ + block.select()
-        checks = tuple(
-            Check(with_ + check, self._used(with_ + check), alias, at, figure and with_ + figure)
-            for check, alias, at, figure in self.checks
-        )
+        checks = tuple(self._check(with_, *check) for check in self.checks)
         return Statement(sql, self._used(sql), block.columns, checks, block.limit is None)
+
+    def _check(self, with_: str, sql: str, alias: str, at: str, figure: str | None, first: str | None) -> Check:
+        cheaper = None if first is None else (with_ + first, self._used(with_ + first))
+        return Check(with_ + sql, self._used(with_ + sql), alias, at, figure and with_ + figure, cheaper)
 
     def _used(self, sql: str) -> dict[str, Any]:
         """The parameters of the text: a column that was projected away leaves its own behind."""
