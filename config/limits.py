@@ -21,7 +21,10 @@ class LimitsSettings(BaseModel):
     rows_fetched: int = Field(default=1_000_000, ge=1, description="Rows that one query fetches from its stores.")
     bytes_fetched: int = Field(default=GIBIBYTE, ge=1024, description="Bytes of the stores' answers to one query.")
     stream_rows: int = Field(
-        default=100_000_000, ge=1, description="Rows that a stream passes on which holds one page at a time."
+        default=100_000_000,
+        ge=1,
+        le=2_000_000_000,
+        description="Rows that a stream passes on which holds one page at a time.",
     )
     stream_bytes: int = Field(
         default=100 * GIBIBYTE, ge=1024, description="Bytes of the stores' answers to such a stream."

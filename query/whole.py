@@ -16,6 +16,8 @@ def whole(ask: Ask, question: Question) -> Ask:
     """
     rows = not (question.grouped or question.joins or question.union)
     unordered = rows and not question.order_by
+    if rows and not unordered and question.limit is None:
+        return unlimited(ask, question)
     return replace(ask, plan=_bare(ask.plan, question.limit, unordered))
 
 
