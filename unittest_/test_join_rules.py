@@ -82,7 +82,7 @@ SEEDS = st.one_of(st.just(-1), st.integers(-1, 10**6))
 
 @given(drawn=st.data(), seeds=st.tuples(SEEDS, SEEDS))
 @settings(
-    max_examples=int(ASKED or 120),
+    max_examples=int(ASKED or 80),
     deadline=None,
     database=None,
     derandomize=not ASKED,
