@@ -173,10 +173,10 @@ class Jobs:
         error = _interrupted() if work.cancelled() else _known(work.exception())
         if error is None:
             expiry = later(self._limits.expiry_seconds)
-            run.job = replace(run.now(), state="done", ended_at=now_text(), expires_at=expiry, noticed=noticed(context))
+            job = replace(run.now(), state="done", ended_at=now_text(), expires_at=expiry, noticed=noticed(context))
         else:
-            run.job = self._failed(run.now(), error)
-        await self._settle(run, error)
+            job = self._failed(run.now(), error)
+        await self._settle(run, job, error)
 
     async def _run(self, run: _Run, question: Question, services: Services, context: RequestContext) -> None:
         async with self._places:
@@ -200,9 +200,8 @@ class Jobs:
                         answered.rows = writer.rows
                 await writer.finish()
 
-    async def _settle(self, run: _Run, error: HostMonitorError | None) -> None:
-        """What has become of it goes to the state; what is not a result leaves the disk."""
-        job = run.job
+    async def _settle(self, run: _Run, job: Job, error: HostMonitorError | None) -> None:
+        """What is not a result leaves the disk, and what has become of it goes to the state; only then it is told."""
         if error is not None:
             await self._discard(run)
         if run.deleted:
