@@ -14,13 +14,13 @@ from urllib.parse import unquote
 import pytest
 
 from apps.pipeline import Services, explained, run
-from libs.context import RequestContext
+from libs.context import Limits, RequestContext
 from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
 from query.backend import Document, InstanceConfig, Point
 from query.factory import QueryFactory, open_backend
-from query.rules import keys
+from query.rules import below_joins, keys
 from unittest_.recording_proxy import RecordingProxy
 
 START = 1_795_334_400  # 2026-11-22T08:00:00Z
@@ -70,9 +70,11 @@ class Pair:
         self.logs = {"source": "es", "index": self.name}
         self.cpu = {"source": "influx", "db": self.name, "measurement": "cpu"}
 
-    async def ask(self, body: dict[str, Any]) -> tuple[list[Any], dict[str, int], list[str]]:
+    async def ask(
+        self, body: dict[str, Any], limits: Limits | None = None
+    ) -> tuple[list[Any], dict[str, int], list[str]]:
         """(rows, rows fetched of each source, notes)."""
-        context = RequestContext(deadline=time.monotonic() + 20)
+        context = RequestContext(deadline=time.monotonic() + 20, limits=limits or self.services.limits)
         page, _ = await run(parse_body(json.dumps(body).encode()), self.services, context)
         decoded = json.loads(page_response(page, context, 0.0, "arrays").body or b"")
         return decoded["data"], {report.source: report.rows for report in context.sources}, context.notes
@@ -256,6 +258,48 @@ async def test_too_many_keys_fetch_the_whole_side(pair: Pair, monkeypatch: pytes
     assert [row[0] for row in rows] == ["host-03", "host-07"]
     assert fetched["influx"] == HOSTS
     assert notes[0] == "more than 1 keys of host: the whole side was fetched"
+
+
+def _by_level(pair: Pair) -> dict[str, Any]:
+    """Log rows beside the whole CPU usage of their hosts, grouped by that."""
+    level = {"agg": "max", "field": "usage", "as": "most"}
+    right = {
+        "from": pair.cpu,
+        "where": {"field": "usage", "op": "lt", "value": 3},
+        "group_by": ["host"],
+        "select": [level],
+    }
+    return {
+        "from": pair.logs, "time_range": RANGE, "select": ["host", "status"],
+        "join": [{"how": "inner", "as": "m", "with": right, "on": ["host"]}],
+        "then": {"group_by": ["m.most"], "select": [{"agg": "count", "as": "n"}, {"agg": "avg", "field": "status", "as": "s"}]},
+    }  # fmt: skip
+
+
+async def test_groups_are_made_before_they_are_joined(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = _by_level(pair)
+    monkeypatch.setattr(keys, "refused", lambda small, big, of: "not in this test")
+    rows, fetched, _ = await pair.ask(body)
+    assert [(row[1], row[2]) for row in rows] == [(MINUTES, 200.0)] * 3
+    assert fetched["es"] == HOSTS
+    told = await explained(parse_body(json.dumps(body).encode()), pair.services, RequestContext())
+    step = told["plan"]
+    while step["step"] != "attempt":
+        step = step["inputs"][0]
+    assert step["reason"] == "grouped below the join: 100 groups of 1800 rows are estimated"
+    with monkeypatch.context() as patched:
+        patched.setattr(below_joins, "pays", lambda rows, groups: False)
+        whole_rows, whole, _ = await pair.ask(body)
+    assert rows == whole_rows
+    assert whole["es"] == HOSTS * MINUTES
+
+
+async def test_rows_are_joined_where_the_groups_would_pass_a_limit(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "refused", lambda small, big, of: "not in this test")
+    rows, fetched, notes = await pair.ask(_by_level(pair), Limits(groups=HOSTS - 1))
+    assert [(row[1], row[2]) for row in rows] == [(MINUTES, 200.0)] * 3
+    assert fetched["es"] == HOSTS * MINUTES
+    assert notes[0].startswith("grouped below the join")
 
 
 async def test_decisions_by_approximate_columns_are_warned_of(pair: Pair) -> None:
