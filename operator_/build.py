@@ -100,9 +100,10 @@ def _wait(node: Narrowed, residual: Residual, schemas: Mapping[str, Schema]) -> 
     nodes = [node]
     if 0 < len(apart) < len(node.links):
         nodes.append(replace(node, links=apart, most=min(node.most, _FEW_KEYS)))
-    patience = node.most if leaves == (node.given,) and len(nodes) == 1 else 10 * node.most
+    plain = leaves == (node.given,)
+    patience = node.most if plain and len(nodes) == 1 else 10 * node.most
     asked = tuple((one, residual.keys(one, schemas)) for one in nodes)
-    return Wait(frozenset(residual.names[leaf] for leaf in leaves), asked, patience)
+    return Wait(frozenset(residual.names[leaf] for leaf in leaves), asked, patience, plain)
 
 
 def _leaves(plan: Plan) -> tuple[Leaf, ...]:

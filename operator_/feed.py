@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,19 @@ import duckdb
 from libs.arrow import arrow_chunks, arrow_table
 from libs.arrow_batch import ArrowBatch
 from libs.context import RequestContext
-from libs.result import Batch
+from libs.result import Batch, TypeName
 from operator_.base import Operator, close
-from operator_.narrow import NarrowOperator
+from operator_.narrow import NarrowOperator, Wait
 from operator_.session import Session
+from query.plan_joins import KeyLink, Narrowed
 from query.sql import Statement
 
 _KEPT_ROWS = 100_000  # of an input, as Arrow; beyond them rows go to a table, which the engine bounds and spills
 
 _CELLS_AT_ONCE = 5_000
+
+_FEW_ROWS = 1_000  # whose keys are told faster without the engine
+_EXACT = frozenset({TypeName.STRING, TypeName.INT64, TypeName.TIMESTAMP, TypeName.BOOLEAN})
 
 
 async def feed(session: Session, inputs: Mapping[str, Operator], context: RequestContext) -> None:
@@ -51,6 +55,7 @@ class _Input:
         self.chunks: list[Any] = []
         self.rows = self.seen = 0
         self.stored = False
+        self.few: list[Batch] | None = []  # the rows themselves, as long as they are few
         self.patience = sys.maxsize
         self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -61,6 +66,7 @@ class _Input:
                 self.chunks += await self._converted(batch)
                 self.rows += batch.length
                 self.seen += batch.length
+                self.few = None if self.few is None or self.seen > _FEW_ROWS else [*self.few, batch]
                 if self.seen > self.patience:
                     self._settle(False)
                 if self.rows >= _KEPT_ROWS:
@@ -77,13 +83,29 @@ class _Input:
         there = await asyncio.gather(*(asyncio.shield(inputs[name].settled) for name in wait.inputs))
         if not all(there):
             return self.operator.execute_whole(context)
-        return await self.operator.execute_by(partial(self._keys, context), context)
+        return await self.operator.execute_by(partial(self._keys, inputs, wait, context), context)
 
-    async def _keys(self, context: RequestContext, statement: Statement) -> list[tuple[Any, ...]]:
+    async def _keys(
+        self, inputs: Mapping[str, _Input], wait: Wait, context: RequestContext, node: Narrowed, statement: Statement
+    ) -> list[tuple[Any, ...]]:
+        if wait.plain:
+            (name,) = wait.inputs
+            found = inputs[name].keys_of(node.links)
+            if found is not None:
+                return found
         limits = {"groups": context.limits.groups}
         params = {name: limits.get(name, value) for name, value in statement.params.items()}
         async with self.turn:
             return await self.session.run(lambda cursor: cursor.execute(statement.sql, params).fetchall())
+
+    def keys_of(self, links: Sequence[KeyLink]) -> list[tuple[Any, ...]] | None:
+        """The links' values, each combination once, nulls left out; None where the engine is to be asked."""
+        places = {column.name: (at, column.type.name) for at, column in enumerate(self.operator.schema)}
+        found = [places[link.given] for link in links]
+        if self.few is None or any(link.normalize for link in links) or any(kind not in _EXACT for _, kind in found):
+            return None
+        rows = {row for batch in self.few for row in zip(*(batch.columns[at] for at, _ in found), strict=True)}
+        return [row for row in rows if None not in row]
 
     def _settle(self, whole: bool) -> None:
         if not self.settled.done():

@@ -21,11 +21,12 @@ from query.sql import Statement
 @dataclass(frozen=True, slots=True)
 class Wait:
     """The inputs to wait for, and the statements over them that answer the keys of a node, the closest first; `patience`: the
-    rows of one of them that are waited for at the most."""
+    rows of one of them that are waited for at the most. `plain`: the one input is the side that gives the keys."""
 
     inputs: frozenset[str]
     asked: tuple[tuple[Narrowed, Statement], ...]
     patience: int
+    plain: bool
 
 
 class NarrowOperator:
@@ -52,12 +53,12 @@ class NarrowOperator:
         return self.whole.execute(context)
 
     async def execute_by(
-        self, ask: Callable[[Statement], Awaitable[Rows]], context: RequestContext
+        self, ask: Callable[[Narrowed, Statement], Awaitable[Rows]], context: RequestContext
     ) -> AsyncIterator[Batch]:
         """What shares the keys that `ask` answers for a statement over the inputs; the whole side where they are too many, or
         where no store takes them."""
         for node, statement in self.wait.asked:
-            rows = await ask(statement)
+            rows = await ask(node, statement)
             if len(rows) <= node.most:
                 return self._sharing(node, statement, rows, context)
         return self.execute_whole(context)
