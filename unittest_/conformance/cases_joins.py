@@ -197,7 +197,10 @@ def _grouped_after() -> list[MixCase]:
     by_hour = {"time_bucket": "1h", "field": "$time_a", "as": "t"}
     some = leaf("m.most", "gt", 3000)
     found = [
-        MixCase(f"then groups rows: {how}", joined(rows, side(how, other, "host"), then={"group_by": ["dc", "host"], "select": folds}))
+        MixCase(
+            f"then groups rows: {how}",
+            joined(rows, side(how, other, "host"), then={"group_by": ["dc", "host"], "select": folds}),
+        )
         for how in ("inner", "left", "semi", "anti")
     ]
     return [
@@ -253,6 +256,16 @@ def _windows() -> list[MixCase]:
 @cache
 def mix_cases() -> tuple[MixCase, ...]:
     """Every case, with a name of its own."""
-    found = (*_kinds(), *_shapes(), *_numbers(), *_asofs(), *_fans(), *_thens(), *_grouped_after(), *_unions(), *_windows())
+    found = (
+        *_kinds(),
+        *_shapes(),
+        *_numbers(),
+        *_asofs(),
+        *_fans(),
+        *_thens(),
+        *_grouped_after(),
+        *_unions(),
+        *_windows(),
+    )
     assert len({case.name for case in found}) == len(found)
     return found
