@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+import nanoarrow  # type: ignore[import-untyped]
+
 from libs.result import Batch, Cell, Schema, Type, TypeName
 
 
@@ -38,6 +40,15 @@ class ArrowBatch(Batch):
     def weight(self) -> int:
         view, stop = self._array.view(), self._start + self.length
         return sum(_weight(column.type, view.child(at), self._start, stop) for at, column in enumerate(self.schema))
+
+    def picked(self, schema: Schema, places: Sequence[int]) -> ArrowBatch:
+        """The same rows with the columns at these places, under `schema`."""
+        children = [self._array.child(place) for place in places]
+        form = nanoarrow.struct({f"c{at}": nanoarrow.Schema(child.schema) for at, child in enumerate(children)})
+        array = nanoarrow.c_array_from_buffers(
+            form, self._array.length, [None], children=children, validation_level="none"
+        )
+        return ArrowBatch(schema, array, self._start, self._start + self.length)
 
     def slice(self, start: int, stop: int) -> ArrowBatch:
         first, last = min(start, self.length), min(stop, self.length)

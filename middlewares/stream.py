@@ -83,7 +83,7 @@ class _Sender:
 
 async def _encoded(form: StreamFormat, batch: Batch) -> bytes:
     """A large batch is encoded in a thread, so that other requests go on."""
-    if batch.length * len(batch.columns) <= _CELLS_AT_ONCE:
+    if batch.length * len(batch.schema) <= _CELLS_AT_ONCE:
         return form.rows(batch)
     return await asyncio.get_running_loop().run_in_executor(None, form.rows, batch)
 

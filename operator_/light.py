@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from libs.arrow_batch import ArrowBatch
 from libs.context import RequestContext
 from libs.result import Batch, Schema
 from operator_.base import Operator, close
@@ -49,6 +50,9 @@ class PickOperator:
         stream = self.input.execute(context)
         try:
             async for batch in stream:
-                yield Batch(self._schema, [batch.columns[at] for at in self._places], batch.length)
+                if isinstance(batch, ArrowBatch) and self._places:
+                    yield batch.picked(self._schema, self._places)
+                else:
+                    yield Batch(self._schema, [batch.columns[at] for at in self._places], batch.length)
         finally:
             await close(stream)

@@ -54,6 +54,16 @@ def test_a_slice_is_of_the_rows_it_names(batches: list[ArrowBatch], expected: li
     assert part.slice(100, 200).rows() == []
 
 
+def test_picked_columns_are_of_the_same_rows(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:
+    places = (4, 0, 4)
+    picked = batches[1].slice(3, 12).picked(tuple(SCHEMA[at] for at in places), places)
+    wanted = [tuple(row[at] for at in places) for row in expected[704:713]]
+    assert picked.rows() == wanted
+    connection = duckdb.connect()
+    connection.register("t", arrow_table(picked.schema, arrow_chunks(picked)))
+    assert connection.execute("SELECT * FROM t").fetchall() == wanted
+
+
 def test_they_go_on_to_an_engine_as_they_are(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:
     picked = [batches[2].slice(5, 100), batches[0].slice(0, 0), batches[3]]
     connection = duckdb.connect()
