@@ -14,9 +14,10 @@ from libs.context import RequestContext
 from libs.errors import DeadlineError, HostMonitorError, StoreError
 from query.backend import InstanceConfig
 from query.catalog import SourceRef
-from query.influx import open_backend
+from query.influx import open_backend, table_text
 from query.influx.store import InfluxStore
 from query.influx.table import table_of
+from query.influx.table_text import Blocks
 from query.plan import Scan
 
 
@@ -140,3 +141,22 @@ async def test_a_store_that_is_down() -> None:
     with pytest.raises(StoreError) as found:
         await store.ping(context())
     assert found.value.code.name == "STORE_UNAVAILABLE"
+
+
+def test_rows_as_text_in_any_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F2: the end mark is seen wherever the answer is parted, and is not where it has not come."""
+    monkeypatch.setattr(table_text, "_BLOCK_BYTES", 40)
+    rows = b"".join(b"m,,%d,%d\n" % (at, at) for at in range(30))
+    answer = b"name,tags,time,v\n" + rows + b"\nname,tags,name\ndatabases,,_internal\ndatabases,,x\n"
+    for first in range(len(answer)):
+        for size in (1, 7, len(answer)):
+            blocks, found = Blocks("influx", 2), blocks_of(answer, first, size)
+            assert b"".join(map(blocks.feed, found)) == rows, (first, size)
+            assert blocks.complete
+        short = Blocks("influx", 2)
+        short.feed(answer[:first])
+        assert not short.complete or first > answer.index(b"_internal")
+
+
+def blocks_of(answer: bytes, first: int, size: int) -> list[bytes]:
+    return [answer[:first], *(answer[at : at + size] for at in range(first, len(answer), size))]

@@ -51,7 +51,8 @@ class Blocks:
         if not self._headed or len(held) < _BLOCK_BYTES:
             self._held = held
             return b""
-        cut = held.rfind(b"\n") + 1
+        # The last row waits for what follows it: with its line's end an empty line, which ends the rows, begins.
+        cut = held.rfind(b"\n", 0, -1) + 1
         self._held = held[cut:]
         return held[:cut]
 
