@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from query.influx import client
+from query.influx import client, table_text
 from unittest_.fault_proxy import HANG, Fault, FaultProxy, http
 from unittest_.faulty_stores import (
     CONNECTIONS,
@@ -45,6 +45,7 @@ async def stores(es_url: str, influx_url: str, tmp_path_factory: pytest.TempPath
     """A side's rows come in several pages, so that a store can fail when some are there."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(client, "CHUNK_ROWS", PART)
+        patched.setattr(table_text, "_BLOCK_BYTES", 30 * PART)
         async with faulty_stores(es_url, influx_url, tmp_path_factory.mktemp("faults"), page_rows=PART) as stores:
             yield stores
 

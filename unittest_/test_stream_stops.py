@@ -10,12 +10,14 @@ import http.client
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
+import nanoarrow  # type: ignore[import-untyped]
 import pytest
 
-from query.influx import client
+from query.influx import client, table_text
 from unittest_.fault_proxy import Fault, FaultProxy
 from unittest_.fault_proxy import http as says
 from unittest_.faulty_stores import ROWS, Faulty, faulty_stores, others_go_on, send, until, wrongs
@@ -41,6 +43,7 @@ SAID = {
 async def stores(es_url: str, influx_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faulty]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(client, "CHUNK_ROWS", PART)
+        patched.setattr(table_text, "_BLOCK_BYTES", 30 * PART)
         async with faulty_stores(es_url, influx_url, tmp_path_factory.mktemp("stops"), page_rows=PART) as stores:
             yield stores
 
@@ -73,16 +76,28 @@ def told(answer: Answer, broken: bool, whole: bytes, source: str, accept: str, c
     """What is wrong with a stream whose store failed: it must be whole, refused, or visibly at its end."""
     if answer.status != 200:
         return wrongs(answer, source, sorted(codes))
+    if accept == ARROW:
+        rows, all_rows = arrow_rows(answer.body), arrow_rows(whole)
+        return [] if rows == all_rows[: None if not broken else len(rows)] else ["other rows than those of the whole"]
     if not broken:
         return [] if answer.body == whole else [f"a clean end after {len(answer.body)} of {len(whole)} bytes"]
-    if accept != NDJSON:
-        # Arrow says how many rows a batch has before they come.
+    if accept == CSV:
         return [] if whole.startswith(answer.body) else ["other bytes than those of the whole"]
     *rows, last = answer.body.splitlines()
     error = json.loads(last).get("error", {})
     if error.get("source") != source or error.get("code") not in codes:
         return [f"the last record is {last[:200]!r}"]
     return [] if whole.splitlines()[: len(rows)] == rows else ["other rows than those of the whole"]
+
+
+def arrow_rows(content: bytes) -> list[Any]:
+    """The rows of the batches that have come; how many a batch has depends on how the store's bytes came."""
+    rows: list[Any] = []
+    if content:
+        with nanoarrow.ArrayStream.from_readable(content) as stream, suppress(RuntimeError):
+            for batch in stream:
+                rows += batch.to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize("accept", FORMS)
