@@ -9,6 +9,8 @@ import pytest
 from libs.arrow import arrow_chunks, arrow_table
 from libs.arrow_batch import ArrowBatch, sliced
 from libs.result import BOOLEAN, FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
+from operator_.rows import Rows
+from query.sql import Statement
 
 ROWS = 3000  # more than one vector of the engine's
 SCHEMA = (
@@ -76,3 +78,30 @@ def test_they_weigh_what_their_cells_do(batches: list[ArrowBatch]) -> None:
     for batch in batches:
         as_cells = Batch(SCHEMA, batch.columns, batch.length).weight()
         assert as_cells <= batch.weight() <= 1.2 * as_cells  # bytes here, characters there
+
+
+def test_whole_results_come_as_arrow_and_wider_types_as_cells() -> None:
+    cursor = duckdb.connect()
+    schema = (Column("number", INT64), Column("half", FLOAT64))
+    sql = "SELECT range::{} AS c0, range / 2 AS c1 FROM range(25000)"
+    for kind, arrow in (("BIGINT", True), ("HUGEINT", False)):
+        rows = Rows(cursor, Statement(sql.format(kind), {}, schema, whole=True), {})
+        found: list[Batch] = []
+        while (batch := rows.next(cursor)).length:
+            found.append(batch)
+        assert [batch.length for batch in found] == [10_000, 10_000, 5_000]
+        assert all(isinstance(batch, ArrowBatch) == arrow for batch in found)
+        assert [row for batch in found for row in batch.rows()] == [(at, at / 2) for at in range(25_000)]
+
+
+def test_a_failure_on_the_way_is_the_engines_own() -> None:
+    cursor = duckdb.connect(config={"threads": "1"})
+    sql = "SELECT CASE WHEN range > 200000 THEN 'x' ELSE '1' END::BIGINT AS c0 FROM range(300000)"
+    rows = Rows(cursor, Statement(sql, {}, (Column("number", INT64),), whole=True), {})
+
+    def pull() -> None:
+        while rows.next(cursor).length:
+            pass
+
+    with pytest.raises(duckdb.ConversionException):
+        pull()
