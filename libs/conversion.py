@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -89,9 +90,15 @@ def _database() -> duckdb.DuckDBPyConnection:
     return database
 
 
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    """Few: each keeps memory of its own for what it allocates."""
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="conversion")
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """What `work` answers, in a thread. A caller that is cancelled goes on only when the thread is done."""
-    job = asyncio.get_running_loop().run_in_executor(None, work)
+    job = asyncio.get_running_loop().run_in_executor(_threads(), work)
     try:
         return await asyncio.shield(job)
     except asyncio.CancelledError:

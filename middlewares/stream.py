@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ import structlog
 from sanic import Request
 
 from libs.context import RequestContext
+from libs.conversion import in_thread
 from libs.errors import HostMonitorError
 from libs.observe import METRICS
 from libs.result import Batch, Schema
@@ -85,7 +87,7 @@ async def _encoded(form: StreamFormat, batch: Batch) -> bytes:
     """A large batch is encoded in a thread, so that other requests go on."""
     if batch.length * len(batch.schema) <= _CELLS_AT_ONCE:
         return form.rows(batch)
-    return await asyncio.get_running_loop().run_in_executor(None, form.rows, batch)
+    return await in_thread(partial(form.rows, batch))
 
 
 def _headers(schema: Schema, form: StreamFormat, context: RequestContext) -> dict[str, str]:

@@ -14,14 +14,13 @@ _END = b"]}}"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`head` is the answer without its hits, `most` how many those are at the most, `last` the sort values of the last one.
+    """`head` is the answer without its hits, `last` the sort values of the last one.
     The list of hits stands in `content` from `start` to `stop`. `by_fields` are the columns asked for through `fields`."""
 
     content: bytes
     head: Any
     start: int
     stop: int
-    most: int
     last: Any
     by_fields: frozenset[str]
 
@@ -48,10 +47,10 @@ def cut(content: bytes, by_fields: frozenset[str]) -> Page | None:
         return None
     if not isinstance(head, dict) or not isinstance(head.get("hits"), dict) or set(last) != {"sort"}:
         return None
-    return Page(content, head, start, len(content) - 2, content.count(_SORT), last["sort"], by_fields)
+    return Page(content, head, start, len(content) - 2, last["sort"], by_fields)
 
 
 def parsed(content: bytes, answer: Any, by_fields: frozenset[str]) -> Page:
     """The same of an answer that has been read whole."""
     hits = answer["hits"]["hits"]
-    return Page(content, answer, 0, 0, len(hits), hits[-1]["sort"] if hits else None, by_fields)
+    return Page(content, answer, 0, 0, hits[-1]["sort"] if hits else None, by_fields)

@@ -65,9 +65,11 @@ class Walk:
         total = page.head["hits"]["total"]["value"]
         if min(total, total if left is None else left) > context.limits.rows_fetched:
             raise too_many(self._source, context)
+        asked = 0
         while True:
             here, following, next_size = after, None, size
-            if page.most >= size and (left is None or left > size):
+            asked += size
+            if asked < total and page.last is not None and (left is None or left > size):
                 after = page.last
                 next_size = self._next_size(size, len(page.content))
                 following = asyncio.create_task(self._page(next_size, after, context))
