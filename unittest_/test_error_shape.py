@@ -10,7 +10,7 @@ import orjson
 import pytest
 from yarl import URL
 
-from config.settings import LimitsSettings
+from config.limits import LimitsSettings
 from libs.error_codes import CODES
 from unittest_.live import Client, service
 from unittest_.running_app import exchange

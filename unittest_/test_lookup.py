@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apps.pipeline import Services, run
-from config.settings import LimitsSettings
+from config.limits import LimitsSettings
 from libs.context import RequestContext
 from libs.errors import RequestError
 from libs.result import Batch, Column, Type, TypeName

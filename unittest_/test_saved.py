@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apps.demo import load_demo
-from config.settings import LimitsSettings
+from config.limits import LimitsSettings
 from libs.errors import RequestError
 from parser.json_body import parse_body
 from parser.saved_body import fill, parse_saved

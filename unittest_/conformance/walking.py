@@ -47,7 +47,9 @@ async def walked(
 
 
 def _payload(page: Page, context: RequestContext, cursor: str | None, size: int) -> dict[str, Any]:
-    payload: dict[str, Any] = json.loads(page_response(replace(page, cursor=cursor), context, 0.0, "objects").body or b"")
+    payload: dict[str, Any] = json.loads(
+        page_response(replace(page, cursor=cursor), context, 0.0, "objects").body or b""
+    )
     rows = len(payload["data"])
     assert payload["page"]["has_more"] is (cursor is not None)
     assert rows == size if cursor is not None else rows <= size, (rows, size)
