@@ -21,7 +21,7 @@ from query.schema import schema_of
 
 MOST_KEYS = 10_000
 _FEW = 1_000  # rows that are fetched as fast as they are narrowed
-_MANY = 100_000  # rows that are worth a look at the first MOST_KEYS of a filtered side
+_MANY = 2 * MOST_KEYS  # rows that are worth a look at the first MOST_KEYS of a filtered side
 _To = Literal["left", "right"]
 # Where every left row is kept, the right side's keys choose nothing of it.
 _NARROWS: Mapping[str, tuple[_To, ...]] = {
