@@ -75,14 +75,12 @@ class RowsQuery:
 
     async def stream(self, context: RequestContext) -> AsyncGenerator[Batch]:
         """See query.backend.Query."""
-        await check_ignored(self.source, self.asked, context)
         if not self._paged:
-            batch = await self._one(context)
-            if batch.length > context.limits.rows_fetched:
-                raise too_many(self.source, context)
+            batch = await self.whole(context)
             if batch.length:
                 yield batch
             return
+        await check_ignored(self.source, self.asked, context)
         rows = 0
         async with aclosing(self._walk(context)) as pages:
             async for batch in pages:
@@ -90,6 +88,19 @@ class RowsQuery:
                 if rows > context.limits.rows_fetched:
                     raise too_many(self.source, context)
                 yield batch
+
+    @property
+    def at_once(self) -> bool:
+        """See query.at_once.QueryAtOnce."""
+        return not self._paged
+
+    async def whole(self, context: RequestContext) -> Batch:
+        """See query.at_once.QueryAtOnce."""
+        await check_ignored(self.source, self.asked, context)
+        batch = await self._one(context)
+        if batch.length > context.limits.rows_fetched:
+            raise too_many(self.source, context)
+        return batch
 
     @cached_property
     def _encoded(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from libs.result import Cell, Column, Schema, TypeName
@@ -15,6 +16,7 @@ from query.plan import Order, Scan
 
 FLOATS = frozenset({"double", "float"})
 _UNMAPPED = {kind: kind for kind in ("date", "date_nanos", "boolean", "double", "float")} | {"integer": "long"}
+_SHORT_PAGE = 256
 _SORTED = frozenset({"keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos"})
 
 
@@ -97,6 +99,12 @@ class RowDecoder:
         self.schema: Schema = tuple(Column(name, scan.typed(name).type, scan.source.instance) for name in scan.columns)
         self._members = [_member(name, scan) for name in scan.columns]
         self._asked = self._asks(frozenset())
+        self._plain = [
+            member.native.source
+            for member in self._members
+            if member.native.read == "source" and "." not in member.native.source
+        ]
+        self._take = itemgetter(*self._plain) if len(self._plain) > 1 else None
 
     def asks(self, by_fields: frozenset[str]) -> Mapping[str, Any]:
         """The members of a search's body that bring the values, the columns of `by_fields` through `fields`."""
@@ -120,6 +128,7 @@ class RowDecoder:
         if [True for hit in hits if "_ignored" in hit]:
             by_fields = self._ignored(hits, by_fields, on_ignored)
         sources = [hit.get("_source") or {} for hit in hits]
+        at_once = self._at_once(sources)
         fields: list[Any] | None = None
         columns: list[Sequence[Cell]] = []
         failed: set[str] = set()
@@ -131,7 +140,8 @@ class RowDecoder:
                 elif read == "json":
                     columns.append(member.of_source(member.read(sources)))
                 elif read == "source" and member.name not in by_fields:
-                    columns.append(column(member.read(sources), member.of_source, member.multi))
+                    values = at_once.get(member.native.source) or member.read(sources)
+                    columns.append(column(values, member.of_source, member.multi))
                 else:
                     if fields is None:
                         fields = [hit.get("fields") or {} for hit in hits]
@@ -146,6 +156,15 @@ class RowDecoder:
         if failed:
             raise NeedsFields(by_fields | failed)
         return columns
+
+    def _at_once(self, sources: list[Any]) -> Mapping[str, list[Any]]:
+        """The plain fields' values of a short page where each row has every one of them; else nothing."""
+        if self._take is None or not 0 < len(sources) <= _SHORT_PAGE:
+            return {}
+        try:
+            return dict(zip(self._plain, map(list, zip(*map(self._take, sources), strict=True)), strict=True))
+        except KeyError:
+            return {}
 
     def _ignored(self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]) -> frozenset[str]:
         """Columns with ignored values are read through `fields`, which leaves those away."""
