@@ -15,6 +15,8 @@ PY := .venv/bin/python
 ES_DEFAULT_VERSION := 8.19.21
 ES_VERSION ?= $(ES_DEFAULT_VERSION)
 export ES_VERSION ES_JAVA_HOME
+# Modules are compiled once, not at each of the many starts of a service that the tests make.
+export PYTHONDONTWRITEBYTECODE :=
 ifeq ($(ES_VERSION),$(ES_DEFAULT_VERSION))
 TESTS ?=
 NEEDS := --needs chromium
@@ -27,7 +29,7 @@ BENCH_ARGS ?=
 DEMO_ARGS ?=
 
 ifneq ($(strip $(UV)),)
-install = $(UV) pip install --quiet --python $(PY) --require-hashes -r $(1)
+install = $(UV) pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r $(1)
 else
 # An environment that uv made has no pip.
 install = { $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
