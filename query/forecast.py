@@ -95,12 +95,25 @@ def _groups(demand: GroupsDemand, facts: Facts, limits: Limits) -> Forecast | No
     estimate = others * prod(buckets)
     if demand.fill is not None:
         surely *= prod(buckets)
-    elif not any(demand.scan.typed(name).type.multi for name in demand.fields):
-        estimate = min(estimate, facts.rows)
+    else:
+        each = _groups_of_a_row(demand, facts)
+        estimate = estimate if each is None else min(estimate, facts.rows * each)
     at = next((key.at for key in demand.keys if key.at), "/group_by")
     of = f"{', '.join(parts)} in {facts.rows} rows"
     source = demand.scan.source.instance
     return Forecast("groups", of, surely, max(estimate, surely), limits.groups, at, source)
+
+
+def _groups_of_a_row(demand: GroupsDemand, facts: Facts) -> int | None:
+    """How many groups one row may be in: one, but for lists, of which it may hold every value that there is. None where
+    that is not known."""
+    typed = demand.scan.typed
+    if any(typed(key.field).type.multi for key in demand.buckets):
+        return None
+    lists = [name for name in demand.fields if typed(name).type.multi]
+    if any(name not in (facts.distinct or {}) for name in lists):
+        return None
+    return prod(max((facts.distinct or {})[name], 1) for name in lists)
 
 
 def others_of(demand: GroupsDemand, facts: Facts) -> tuple[int, int]:

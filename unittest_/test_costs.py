@@ -123,6 +123,17 @@ def test_buckets_are_those_that_can_hold_rows() -> None:
     assert (found.at_least, found.estimate) == (1, 60)
 
 
+def test_a_row_is_in_no_more_groups_than_its_lists_can_hold_values() -> None:
+    """Ninety rows in twenty days of seconds, of a list with two values at the most."""
+    fields = {**FIELDS, "flags": Field("flags", replace(STRING, multi=True))}
+    table = Table(SOURCE, "documents", fields, "time")
+    scan = Scan(SOURCE, ("time", "flags"), bounds=Bounds("time", 0, 20 * 86_400 * 10**9), table=table)
+    demand = GroupsDemand(scan, (FieldKey("flags"), BucketKey("time", 10**9, "t")))
+    found = forecast(demand, {scan: Facts(90, {"flags": 2}, first=0, last=20 * 86_400 * 10**9 - 1)}, Limits())
+    assert found is not None
+    assert found.estimate == 180
+
+
 def test_what_the_catalogue_bounds_demands_nothing() -> None:
     by_host = Grouping((FieldKey("host"),), ())
     hours = Grouping((BucketKey("time", 3600 * 10**9, "t"),), ())
