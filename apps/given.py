@@ -14,6 +14,7 @@ from math import inf
 from operator import ne
 from typing import Any
 
+from libs.identity import ByIdentity
 from libs.result import Batch, Schema, TypeName
 from query.question import Question
 
@@ -24,8 +25,6 @@ _MINUS_ONE = "-1"  # -1 has the hash of -2
 
 _Read = Callable[[Sequence[Any]], Sequence[Any]]
 _ToldBy = tuple[list[tuple[int, _Read | None]], list[int]]
-_MOST_KNOWN = 256
-_TOLD_BY: dict[tuple[int, int], tuple[Question, Schema, _ToldBy]] = {}
 
 
 class Given:
@@ -131,18 +130,8 @@ def _keys(question: Question, schema: Schema) -> frozenset[str] | None:
     return frozenset(column.name for column in schema[: len(keys)]) or None
 
 
-def _told_by(question: Question, schema: Schema) -> _ToldBy:
-    """The columns whose cells are hashed, and those of doubles that are compared; made once for a plan that comes again."""
-    key = (id(question), id(schema))
-    known = _TOLD_BY.get(key)
-    if known is None or known[0] is not question or known[1] is not schema:
-        if len(_TOLD_BY) >= _MOST_KNOWN:
-            _TOLD_BY.clear()
-        known = _TOLD_BY[key] = (question, schema, _read_by(question, schema))
-    return known[2]
-
-
 def _read_by(question: Question, schema: Schema) -> _ToldBy:
+    """The columns whose cells are hashed, and those of doubles that are compared."""
     keys = _keys(question, schema)
     # Of one source each double is what the store holds, or its own arithmetic.
     near = keys is None and bool(question.joins or question.union)
@@ -178,3 +167,6 @@ def _integers(cells: Sequence[Any]) -> Sequence[Any]:
 
 
 _READ: Mapping[TypeName, _Read] = {TypeName.FLOAT64: _floats, TypeName.INT64: _integers}
+
+# A plan that comes again has the same question and schema.
+_told_by = ByIdentity(_read_by)

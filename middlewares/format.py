@@ -16,13 +16,12 @@ import orjson
 from sanic import HTTPResponse
 
 from libs.context import RequestContext
+from libs.identity import ByIdentity
 from libs.result import Batch, Column, Schema, TypeName
 from libs.times import format_instant
 
 Shape = Literal["objects", "arrays"]
-_MOST_SCHEMAS = 256
 _WIDEST = 64
-_SCHEMAS: dict[int, tuple[Schema, bytes]] = {}
 
 
 @dataclass(slots=True)
@@ -49,16 +48,6 @@ def page_response(page: Page, context: RequestContext, took_ms: float, shape: Sh
     return HTTPResponse(orjson.dumps(body), 200, headers, "application/json")
 
 
-def _columns_json(schema: Schema) -> orjson.Fragment:
-    """The columns' description, made once for a schema that comes again: a plan that is kept has the same one."""
-    known = _SCHEMAS.get(id(schema))
-    if known is None or known[0] is not schema:
-        if len(_SCHEMAS) >= _MOST_SCHEMAS:
-            _SCHEMAS.clear()
-        known = _SCHEMAS[id(schema)] = (schema, orjson.dumps([column_json(column) for column in schema]))
-    return orjson.Fragment(known[1])
-
-
 def column_json(column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
@@ -67,6 +56,10 @@ def column_json(column: Column) -> dict[str, Any]:
         "source": column.source,
         "approximate": column.approximate,
     }
+
+
+# A plan that comes again has the same schema.
+_columns_json = ByIdentity(lambda schema: orjson.Fragment(orjson.dumps([column_json(one) for one in schema])))
 
 
 def meta_json(context: RequestContext, took_ms: float) -> dict[str, Any]:
