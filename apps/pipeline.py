@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
+from apps.places import Places
 from apps.plan_cache import PlanCache
 from libs.context import ANYBODY, Limits, Principal, RequestContext, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
 from middlewares.format import Page
-from middlewares.limits import Places
 from operator_.base import Operator, close
 from operator_.build import build
 from operator_.engine import Engine

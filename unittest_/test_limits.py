@@ -15,6 +15,7 @@ import pytest
 from sanic import Sanic
 
 from apps.pipeline import Services, run
+from apps.places import Places
 from config.limits import ROLE_LIMITS, LimitsSettings
 from config.load import load_settings
 from config.settings import Settings
@@ -22,7 +23,6 @@ from libs.context import ANYBODY, Limits, Principal, RequestContext
 from libs.errors import ConfigError, CostError, DeadlineError, RequestError
 from libs.result import FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
 from main import create_app
-from middlewares.limits import Places
 from parser.json_body import parse_body
 from query.backend import Document, DocumentStore
 from unittest_.conformance.data import NOW

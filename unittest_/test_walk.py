@@ -15,7 +15,6 @@ import pytest
 from unittest_.live import Client, service
 
 ROOT = Path(__file__).parent.parent
-PLACE = "middlewares/limits.py"
 WALK = ["apps", "parser", "query", "operator_", "middlewares"]
 # Stages 3 to 8, each by the function that it begins with.
 STAGES = [
@@ -57,13 +56,12 @@ class Footsteps:
             self.last[name] = self.count
 
     def packages(self) -> list[str]:
-        """The packages as they were first entered, from the resource in `apps` on (who asks is known before it), but for the
-        query's place among the caller's, which is around the walk."""
+        """The packages as they were first entered, from the resource in `apps` on (who asks is known before it)."""
         begun = min(at for name, at in self.first.items() if name.startswith("apps/"))
         entered: dict[str, int] = {}
         for name, at in self.first.items():
             package = name.partition("/")[0]
-            if at >= begun and not name.startswith(PLACE):
+            if at >= begun:
                 entered[package] = min(at, entered.get(package, at))
         return sorted(entered, key=entered.__getitem__)
 
