@@ -54,18 +54,29 @@ async def answer(
     started = time.perf_counter()
     context = services.new_context()
     question = _parse(request, services, instance, target, context)
+    return await answer_as_asked(request, question, services, context, query, started)
+
+
+async def answer_as_asked(
+    request: Request,
+    question: Question,
+    services: Services,
+    context: RequestContext,
+    query: ShapeQuery,
+    started: float,
+) -> HTTPResponse | None:
+    """What any parser has read, in the way that the request's `Prefer` and `Accept` ask for: a job, all of it as a stream
+    (None: it has gone out), or one page; `started` is when, by time.perf_counter."""
     if "prefer" in request.headers:
         accepted = await results.accepted(request, question, services, context)
         if accepted is not None:
             return accepted
     media_type = streams.wanted(request)
-    if media_type is not None:
-        with SlowQuery(question, services, context, started) as answered:
-            await streams.answer(
-                request, question, services, context, media_type, query.shape, query.csv_guard, answered
-            )
-        return None
-    return await answer_question(question, services, context, query.shape, started)
+    if media_type is None:
+        return await answer_question(question, services, context, query.shape, started)
+    with SlowQuery(question, services, context, started) as answered:
+        await streams.answer(request, question, services, context, media_type, query.shape, query.csv_guard, answered)
+    return None
 
 
 async def answer_question(

@@ -9,14 +9,11 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from sanic import HTTPResponse, Request
 
-from apps import streams
-from apps.jobs import results
 from apps.jobs.docs import takes_jobs
 from apps.pipeline import Services, Stage
-from apps.queries import ShapeQuery, answer_question
+from apps.queries import ShapeQuery, answer_as_asked
 from apps.query_docs import FAILURES, QUERY_ANSWER, stack
 from apps.query_docs import streams as streams_declared
-from apps.slow import SlowQuery
 from libs.errors import RequestError
 from libs.rest import Namespace
 from parser.url_filters import at_parameters, parse_url
@@ -59,17 +56,7 @@ async def answer(
     try:
         with Stage(context, "parse"):
             question = parse_url(request.query_string, SourceRef(instance, target), _OTHERS)
-        accepted = await results.accepted(request, question, services, context)
-        if accepted is not None:
-            return accepted
-        media_type = streams.wanted(request)
-        if media_type is not None:
-            with SlowQuery(question, services, context, started) as answered:
-                await streams.answer(
-                    request, question, services, context, media_type, query.shape, query.csv_guard, answered
-                )
-            return None
-        return await answer_question(question, services, context, query.shape, started)
+        return await answer_as_asked(request, question, services, context, query, started)
     except RequestError as error:
         raise at_parameters(error) from None
 

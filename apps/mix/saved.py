@@ -13,16 +13,13 @@ from urllib.parse import parse_qsl
 from pydantic import ConfigDict
 from sanic import HTTPResponse, Request
 
-from apps import streams
 from apps.es.query import ANSWER
-from apps.jobs import results
 from apps.jobs.docs import takes_jobs
 from apps.mix.saved_queries import SavedQueries, SavedQuery, shown_parameter
 from apps.pipeline import Services, Stage
-from apps.queries import ShapeQuery, answer_question
+from apps.queries import ShapeQuery, answer_as_asked
 from apps.query_docs import FAILURES, QUERY_ANSWER
 from apps.query_docs import streams as streams_declared
-from apps.slow import SlowQuery
 from libs.errors import RequestError
 from libs.rest import Namespace, RawSchema, Reply, Resource
 from libs.rest.conditions import check_write, not_modified, quoted
@@ -122,20 +119,12 @@ class Run(SavedResource):
         found = await self.queries.get(_checked(saved))
         with Stage(context, "parse"):
             question = fill(found.saved, _given(request))
-        media_type = streams.wanted(request)
         try:
-            accepted = await results.accepted(request, question, self.services, context)
-            if accepted is not None:
-                return accepted
-            if media_type is not None:
-                with SlowQuery(question, self.services, context, started) as answered:
-                    await streams.answer(
-                        request, question, self.services, context, media_type, query.shape, query.csv_guard, answered
-                    )
-                return None
-            response = await answer_question(question, self.services, context, query.shape, started)
+            response = await answer_as_asked(request, question, self.services, context, query, started)
         except RequestError as error:
             raise at_parameters(error, found.saved) from None
+        if response is None or response.status != 200:
+            return response
         tag = _answer_tag(response)
         headers = {"etag": quoted(tag), "cache-control": _cache_control(found), "vary": "accept, prefer"}
         response.headers.update(headers)
