@@ -20,9 +20,9 @@ from unittest_.fault_proxy import FaultProxy, faulty
 from unittest_.live import Client, service
 from unittest_.test_error_shape import SENT_ID, Answer, faults
 
-DEADLINE = 3.0  # of the service, for what names none itself
+DEADLINE = 4.0  # of the service, for what names none itself
 PATIENT = {"limit": 1000}
-BODY = {"options": {"timeout": "2s"}, **PATIENT}
+BODY = {"options": {"timeout": "1s"}, **PATIENT}
 GROUPS = {"group_by": ["host"], "select": [{"agg": "count", "as": "n"}], **BODY}
 ROWS = 300
 CONNECTIONS = 8

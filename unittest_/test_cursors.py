@@ -172,7 +172,7 @@ async def _contexts(es_url: str, index: str) -> int:
 
 
 async def test_abandoned_cursors_leave_nothing_in_the_store(tmp_path: Path, es_url: str, influx_url: str) -> None:
-    """T7: of hundreds few are held at a time, and none for long."""
+    """T7: of a thousand few are held at a time, and none for long."""
     limits = {"cursor_seconds": 2.0}
     async with stores(tmp_path, es_url, influx_url, 50, limits=limits) as loaded:
         client, path = loaded.client, loaded.path("elasticsearch")
@@ -182,7 +182,7 @@ async def test_abandoned_cursors_leave_nothing_in_the_store(tmp_path: Path, es_u
             await client.send("GET", f"/mix/cursor/{answer['page']['cursor']}?limit=10")
 
         most = 0
-        for _ in range(6):
+        for _ in range(20):
             await asyncio.gather(*(abandon() for _ in range(50)))
             most = max(most, await _contexts(es_url, loaded.name))
         assert 2 <= most <= 2 * (16 + 50)

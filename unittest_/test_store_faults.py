@@ -113,7 +113,7 @@ async def test_a_store_that_hangs(stores: Faulty, source: str) -> None:
     assert not hanging.done(), "the others waited for the store that hangs"
     for seconds, answer in await hanging:
         assert wrongs(answer, source, ["DEADLINE_EXCEEDED"], [504]) == []
-        assert 1.9 <= seconds < 5
+        assert 0.9 <= seconds < 3.5
     ready: dict[str, Any] = {}
     for _ in range(100):
         # It stays ready, whatever one of its stores does (G33).
@@ -144,7 +144,7 @@ async def test_a_store_that_drips(stores: Faulty, source: str) -> None:
     started = time.monotonic()
     answer = await send(stores.client, "POST", stores.query(source), json=BODY)
     assert wrongs(answer, source, ["DEADLINE_EXCEEDED"], [504]) == []
-    assert 1.9 <= time.monotonic() - started < 5
+    assert 0.9 <= time.monotonic() - started < 3.5
     await others_go_on(stores)
 
 
@@ -167,7 +167,7 @@ async def test_a_store_that_dies_in_its_answer(stores: Faulty, source: str, rese
         answer = await send(stores.client, "POST", path, json=body)
         codes = ["STORE_ANSWER_INVALID", "STORE_UNAVAILABLE"]
         found += [f"cut at {cut} of {size}: {wrong}" for wrong in wrongs(answer, source, codes)]
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 2
     assert not found, "\n".join(found)
     await proxy.heal()
     assert (await stores.client.ok("POST", path, json=body))["data"] == whole
