@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from apps.catalogs import fetch_catalog, forget_catalog, row_filters
 from apps.places import Places
 from apps.plan_cache import PlanCache
-from libs.context import ANYBODY, Limits, Principal, RequestContext, request_id_var, traceparent_var
+from libs.context import Limits, Principal, RequestContext, principal_var, request_id_var, traceparent_var
 from libs.errors import StoreError
 from libs.result import Batch
 from middlewares.format import Page
@@ -60,8 +60,9 @@ class Services:
         """What the caller's queries may cost."""
         return self.roles.get(principal.role, self.limits)
 
-    def new_context(self, principal: Principal = ANYBODY) -> RequestContext:
-        """What goes with the request that is being answered; its deadline starts now."""
+    def new_context(self, principal: Principal | None = None) -> RequestContext:
+        """What goes with the request that is being answered, of its caller if not of another; its deadline starts now."""
+        principal = principal or principal_var.get()
         limits = self.limits_of(principal)
         return RequestContext(
             id=request_id_var.get(),

@@ -45,6 +45,7 @@ def answers(namespace: Namespace, unknown: str, example: Mapping[str, Any], answ
         ),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.query(ShapeQuery),
+        namespace.allow("read"),
         namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=dict(answer)),
         streams(namespace),
         takes_jobs(namespace),
@@ -64,6 +65,7 @@ def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> 
         namespace.doc(
             "Show the plan of a query; nothing runs but what estimates its cost", operation_id="explainQuery"
         ),
+        namespace.allow("read"),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.returns(
             200,
@@ -79,6 +81,7 @@ def explains(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> 
 def validates(namespace: Namespace, unknown: str, example: Mapping[str, Any]) -> Decorator:
     return stack(
         namespace.doc("Check a query and write it out in its canonical form", operation_id="validateQuery"),
+        namespace.allow("read"),
         namespace.expect(QUERY_BODY, example=dict(example)),
         namespace.returns(200, QUERY_BODY, "The canonical form", example=dict(example), envelope=True),
         *(namespace.fails(code) for code in (unknown, *FAILURES)),

@@ -71,6 +71,7 @@ def answers(namespace: Namespace, unknown: str, answer: Mapping[str, Any]) -> Ca
             "Groups: `and=(status.gte.500,or(host.eq.web-1,ms.gt.2.5))`, `or=(…)`, `not.and=(…)`.",
         ),
         namespace.query(RowsQuery),
+        namespace.allow("read"),
         namespace.returns(200, QUERY_ANSWER, "The rows", example=dict(answer)),
         streams_declared(namespace),
         takes_jobs(namespace),

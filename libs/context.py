@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from libs.errors import CostError, DeadlineError
+from libs.actions import ACTIONS, ALL_ACTIONS
+from libs.errors import CostError, DeadlineError, RequestError
 from libs.trial import Trial
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
@@ -58,14 +59,30 @@ class RowFilter:
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is calling; `name` is what the logs show. Every scan of a query is given the `row_filter` of its instance; the
-    `role` tells the limits."""
+    `role` tells the limits, `actions` of libs/actions what may be done at all."""
 
     name: str = "anonymous"
     row_filter: tuple[RowFilter, ...] = ()
     role: str = DEFAULT_ROLE
+    actions: frozenset[str] = frozenset()
 
 
-ANYBODY = Principal()
+# Who asks a service that has no keys: only its own machine can reach it.
+ANYBODY = Principal(actions=ALL_ACTIONS)
+# The caller of the request that is being answered; set before anything of it is done.
+principal_var: ContextVar[Principal] = ContextVar("principal", default=ANYBODY)
+
+
+def require(principal: Principal, *actions: str) -> None:
+    """Raises RequestError (PERMISSION_DENIED), which names what is missing, unless the caller may do all `actions`."""
+    missing = [action for action in ACTIONS if action in actions and action not in principal.actions]
+    if missing:
+        raise RequestError(
+            f"{principal.name!r} may not do this: its key does not allow {' and '.join(missing)}.",
+            code="PERMISSION_DENIED",
+            pointer="header/authorization",
+            hint=f"send a key that allows {', '.join(action for action in ACTIONS if action in actions)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,13 @@ class Node(DocumentResource):
     @namespace.returns(
         200, dict[str, Any], "The cluster's name and its nodes by id", example={"cluster_name": "embedded", "nodes": {}}
     )
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return await self.store.nodes(self.instance.services.new_context())
 
     @namespace.doc("Not supported: a store's nodes are not made over HTTP", operation_id="createNode")
     @namespace.fails("NOT_SUPPORTED")
+    @namespace.allow("admin")
     async def post(self, request: Request) -> Any:
         raise NotSupportedError(
             "A node joins its cluster by its own configuration, not through this service.",
@@ -64,6 +66,7 @@ class Indices(DocumentResource):
             }
         ],
     )
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return list(await self.store.indices(self.instance.services.new_context()))
 
@@ -80,6 +83,7 @@ class Indices(DocumentResource):
     @namespace.fails("NAME_INVALID")
     @namespace.fails("ALREADY_EXISTS")
     @namespace.fails("MAPPING_INVALID")
+    @namespace.allow("metadata")
     async def post(self, request: Request, body: IndexBody) -> Any:
         context = self.instance.services.new_context()
         return await self.store.create_index(body.index, body.settings, body.mappings, context)
@@ -89,6 +93,7 @@ class Indices(DocumentResource):
     @namespace.returns(200, dict[str, Any], "Deleted", example={"acknowledged": True})
     @namespace.fails("NAME_INVALID")
     @namespace.fails("INDEX_UNKNOWN")
+    @namespace.allow("metadata")
     async def delete(self, request: Request, query: IndexName) -> Any:
         return await self.store.delete_index(query.index, self.instance.services.new_context())
 
@@ -110,6 +115,7 @@ class Index(DocumentResource):
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.fails("CLAUSE_UNSUPPORTED")
     @namespace.fails("RATE_LIMITED")
+    @namespace.allow("read", "native")
     async def get(self, request: Request, index: str, body: dict[str, Any] | None) -> Any:
         services = self.instance.services
         context = services.new_context()
@@ -125,6 +131,7 @@ class Index(DocumentResource):
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.fails("VALUE_INVALID")
     @namespace.fails("ALREADY_EXISTS")
+    @namespace.allow("write")
     async def put(self, request: Request, index: str, query: WriteQuery) -> Any:
         document = parse_document(request.body)
         return await self.store.insert(index, document, query.refresh, self.instance.services.new_context())
@@ -133,6 +140,7 @@ class Index(DocumentResource):
     @namespace.returns(200, dict[str, Any], "Deleted", example={"acknowledged": True})
     @namespace.fails("NAME_INVALID")
     @namespace.fails("INDEX_UNKNOWN")
+    @namespace.allow("metadata")
     async def delete(self, request: Request, index: str) -> Any:
         return await self.store.delete_index(index, self.instance.services.new_context())
 
@@ -168,6 +176,7 @@ class Documents(DocumentResource):
     )
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.fails("VALUE_INVALID")
+    @namespace.allow("write")
     async def post(self, request: Request, index: str, query: BulkQuery) -> Any:
         context = self.instance.services.new_context()
         body = await read_body(request, self.instance.ingest_bytes)
@@ -192,6 +201,7 @@ class Schema(DocumentResource):
         example={"settings": {"number_of_shards": "1"}, "mappings": {"properties": {"host": {"type": "keyword"}}}},
     )
     @namespace.fails("INDEX_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, index: str) -> Any:
         return await self.store.describe_index(index, self.instance.services.new_context())
 

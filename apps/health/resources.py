@@ -9,7 +9,7 @@ from sanic import HTTPResponse, Request
 
 from apps.health.probes import Probes
 from libs.observe import CONTENT_TYPE, Metrics
-from libs.rest import Namespace, Reply, Resource
+from libs.rest import PUBLIC, Namespace, Reply, Resource
 
 health = Namespace(
     "health", "/health", "Whether the service runs, and which of its sources do", reserved=("live", "ready")
@@ -58,6 +58,7 @@ class Live(Resource):
 
     @health.doc("Whether the process answers", operation_id="live")
     @health.returns(200, Liveness, "It does", example={"status": "live"}, envelope=True)
+    @health.allow(PUBLIC)
     async def get(self, request: Request) -> dict[str, str]:
         return {"status": "live"}
 
@@ -78,6 +79,7 @@ class Ready(Resource):
     @health.returns(
         503, Readiness, "No source is up", example={"status": "unready", "sources": {"influx": _DOWN}}, envelope=True
     )
+    @health.allow(PUBLIC)
     async def get(self, request: Request) -> Reply:
         sources = await self.probes.states()
         ready = not sources or any(source["state"] == "up" for source in sources.values())
@@ -97,5 +99,6 @@ class Exposition(Resource):
         example='hostmonitor_requests_total{method="GET",route="health_live",status="200"} 1.0\n',
         content_types=("text/plain",),
     )
+    @metrics.allow("read")
     async def get(self, request: Request) -> HTTPResponse:
         return HTTPResponse(self.counters.exposition(), 200, {"cache-control": "no-store"}, CONTENT_TYPE)

@@ -46,11 +46,13 @@ class Node(SeriesResource):
         "Its version, uptime, and whether it answers",
         example={"version": "1.8.10", "uptime": "3h2m1s", "answers": True},
     )
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return await self.store.node(self.instance.services.new_context())
 
     @namespace.doc("Not supported: a store's nodes are not made over HTTP", operation_id="createNode")
     @namespace.fails("NOT_SUPPORTED")
+    @namespace.allow("admin")
     async def post(self, request: Request) -> Any:
         raise NotSupportedError(
             "InfluxDB 1 has no cluster to add a node to.", hint="configure a further instance in the settings"
@@ -61,6 +63,7 @@ class Node(SeriesResource):
 class Databases(SeriesResource):
     @namespace.doc("The databases", operation_id="listDatabases")
     @namespace.returns(200, dict[str, Any], "Their names", example=_listed("databases", "name", "telegraf"))
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return await self.store.databases(self.instance.services.new_context())
 
@@ -69,6 +72,7 @@ class Databases(SeriesResource):
     @namespace.query(DatabaseQuery)
     @namespace.returns(200, dict[str, Any], "Created, or there already", example=_DONE)
     @namespace.fails("NAME_INVALID")
+    @namespace.allow("metadata")
     async def post(self, request: Request, body: DatabaseBody | None, query: DatabaseQuery) -> Any:
         return await self.store.create_database(_database(body, query), self.instance.services.new_context())
 
@@ -78,6 +82,7 @@ class Databases(SeriesResource):
     @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("DATABASE_UNKNOWN")
+    @namespace.allow("metadata")
     async def delete(self, request: Request, body: DatabaseBody | None, query: DatabaseQuery) -> Any:
         return await self.store.drop_database(_database(body, query), self.instance.services.new_context())
 
@@ -97,12 +102,14 @@ class Database(SeriesResource):
     @namespace.doc("The measurements of a database", operation_id="listMeasurements")
     @namespace.returns(200, dict[str, Any], "Their names", example=_listed("measurements", "name", "cpu"))
     @namespace.fails("DATABASE_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, db: str) -> Any:
         return await self.store.measurements(db, self.instance.services.new_context())
 
     @namespace.doc("Create this database", operation_id="createDatabase")
     @namespace.returns(200, dict[str, Any], "Created, or there already", example=_DONE)
     @namespace.fails("NAME_INVALID")
+    @namespace.allow("metadata")
     async def put(self, request: Request, db: str) -> Any:
         return await self.store.create_database(db, self.instance.services.new_context())
 
@@ -110,6 +117,7 @@ class Database(SeriesResource):
     @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("DATABASE_UNKNOWN")
+    @namespace.allow("metadata")
     async def delete(self, request: Request, db: str) -> Any:
         return await self.store.drop_database(db, self.instance.services.new_context())
 
@@ -130,6 +138,7 @@ class Measurement(SeriesResource):
     )
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.fails("MEASUREMENT_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, db: str, measurement: str) -> Any:
         return await self.store.keys(db, measurement, self.instance.services.new_context())
 
@@ -140,6 +149,7 @@ class Measurement(SeriesResource):
     @namespace.fails("FIELD_TYPE_CONFLICT")
     @namespace.fails("VALUE_INVALID")
     @namespace.fails("WRITE_REFUSED")
+    @namespace.allow("write")
     async def put(self, request: Request, db: str, measurement: str) -> Any:
         context = self.instance.services.new_context()
         point = parse_point(request.body, measurement, context.now_ns)
@@ -154,6 +164,7 @@ class Measurement(SeriesResource):
     @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.fails("MEASUREMENT_UNKNOWN")
+    @namespace.allow("metadata")
     async def delete(self, request: Request, db: str, measurement: str) -> Any:
         return await self.store.drop_measurement(db, measurement, self.instance.services.new_context())
 
@@ -195,6 +206,7 @@ class Points(SeriesResource):
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.fails("VALUE_INVALID")
     @namespace.fails("WRITE_REFUSED")
+    @namespace.allow("write")
     async def post(self, request: Request, db: str, measurement: str, query: PrecisionQuery) -> Any:
         context = self.instance.services.new_context()
         body = await read_body(request, self.instance.ingest_bytes)

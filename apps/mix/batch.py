@@ -47,6 +47,7 @@ class Batch(MixResource):
     @namespace.returns(200, list[dict[str, Any]], "All answered", example=_ANSWERS, envelope=True)
     @namespace.returns(207, list[dict[str, Any]], "Some failed", example=_ANSWERS, envelope=True)
     @namespace.fails(*FAILURES)
+    @namespace.allow("read")
     async def post(self, request: Request) -> Reply:
         bodies = parse_batch(request.body)
         deadline = self.services.new_context().deadline

@@ -39,6 +39,7 @@ class JobResource(Resource):
 class List(JobResource):
     @namespace.doc("The caller's jobs, the newest first", operation_id="list")
     @namespace.returns(200, list[dict[str, Any]], "In every state", example=[DONE], envelope=True)
+    @namespace.allow("read")
     async def get(self, request: Request) -> Reply:
         found = await self.jobs.list(self.caller())
         return Reply([results.shown(job, self.services) for job in found], 200, _NO_STORE)
@@ -54,6 +55,7 @@ class One(JobResource):
     )
     @namespace.returns(200, JOB, "As it is now", example=DONE, envelope=True)
     @namespace.fails("JOB_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, job: str) -> Reply:
         found = await self.jobs.get(job, self.caller())
         again = {} if found.finished else {"retry-after": str(results.wait_seconds(found))}
@@ -66,6 +68,7 @@ class One(JobResource):
     )
     @namespace.returns(200, dict[str, Any], "Deleted", example={"id": DONE["id"]}, envelope=True)
     @namespace.fails("JOB_UNKNOWN")
+    @namespace.allow("read")
     async def delete(self, request: Request, job: str) -> Any:
         await self.jobs.delete(job, self.caller())
         return {"id": job}
@@ -83,6 +86,7 @@ class Result(JobResource):
     @namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=ANSWER)
     @streams_declared(namespace)
     @namespace.fails("JOB_UNKNOWN", "JOB_NOT_DONE", "STORE_FAILED")
+    @namespace.allow("read")
     async def get(self, request: Request, job: str, query: ResultQuery) -> HTTPResponse | None:
         found = await self.jobs.get(job, self.caller())
         return await results.answer(request, self.services, found, query.limit, query.shape, query.csv_guard)

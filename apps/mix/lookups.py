@@ -58,6 +58,7 @@ class LookupResource(Resource):
 class List(LookupResource):
     @namespace.doc("The lookup tables, by name", operation_id="list")
     @namespace.returns(200, list[dict[str, Any]], "Each without its rows", example=[_ABOUT], envelope=True)
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return await self.tables.list()
 
@@ -78,6 +79,7 @@ class Lookup(LookupResource):
     @namespace.returns(201, dict[str, Any], "Made", example=_ABOUT, envelope=True)
     @namespace.fails("NAME_INVALID", "VALUE_INVALID", "NAME_CLASH", "TOO_MANY_VALUES", "NUMBER_OUT_OF_RANGE")
     @namespace.fails("PRECONDITION_FAILED", "STORE_FULL")
+    @namespace.allow("write")
     async def put(self, request: Request, lookup: str) -> Reply:
         name = _checked(lookup)
         media_type, _ = content_type(request.headers.get("content-type", JSON))
@@ -89,6 +91,7 @@ class Lookup(LookupResource):
     @namespace.returns(200, dict[str, Any], "Its rows", example=_ABOUT | {"rows": _SAMPLE}, envelope=True)
     @namespace.returns(304, None, "It is what the client holds (If-None-Match)")
     @namespace.fails("NAME_INVALID", "LOOKUP_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, lookup: str) -> HTTPResponse | Reply:
         table = await self.tables.get(_checked(lookup))
         headers = {"etag": quoted(table.tag), "cache-control": "no-cache"}
@@ -97,6 +100,7 @@ class Lookup(LookupResource):
     @namespace.doc("Delete a lookup table", operation_id="delete")
     @namespace.returns(200, dict[str, Any], "Deleted", example={"name": "owners"}, envelope=True)
     @namespace.fails("NAME_INVALID", "LOOKUP_UNKNOWN", "PRECONDITION_FAILED")
+    @namespace.allow("write")
     async def delete(self, request: Request, lookup: str) -> Any:
         name = _checked(lookup)
         await self.tables.delete(name, check_write(request))

@@ -42,6 +42,7 @@ class RegionNodes(MixResource):
         },
     )
     @namespace.fails("REGION_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, region_id: str) -> Any:
         backends = [backend for backend in self.services.factory.instances.values() if backend.region == region_id]
         if not backends:
@@ -65,6 +66,7 @@ class ResourcesByName(MixResource):
         "By instance; one that is down is reported, not fatal",
         example={"keyword": "c", "instances": {"es": {"status": "ok", "indices": ["access"]}}},
     )
+    @namespace.allow("read")
     async def get(self, request: Request, keyword: str) -> Any:
         context = self.services.new_context()
         backends = list(self.services.factory.instances.values())
@@ -104,6 +106,7 @@ class Cursor(MixResource):
     @namespace.query(following.CursorQuery)
     @namespace.returns(200, QUERY_ANSWER, "The rows or groups", example=ANSWER)
     @namespace.fails("CURSOR_INVALID", "CURSOR_EXPIRED", *FAILURES)
+    @namespace.allow("read")
     async def get(self, request: Request, cursor: str, query: following.CursorQuery) -> HTTPResponse:
         return await following.answer_link(self.services, cursor, query.limit, query.shape)
 

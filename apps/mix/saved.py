@@ -95,6 +95,7 @@ class SavedResource(Resource):
 class List(SavedResource):
     @namespace.doc("The saved queries, by name", operation_id="list")
     @namespace.returns(200, list[dict[str, Any]], "Each with its body", example=[_ABOUT], envelope=True)
+    @namespace.allow("read")
     async def get(self, request: Request) -> Any:
         return [one.about() for one in await self.queries.list()]
 
@@ -113,6 +114,7 @@ class Run(SavedResource):
     @takes_jobs(namespace)
     @namespace.returns(304, None, "It is what the client holds (If-None-Match)")
     @namespace.fails("SAVED_UNKNOWN", *FAILURES)
+    @namespace.allow("read")
     async def get(self, request: Request, saved: str, query: RunQuery) -> HTTPResponse | None:
         started = time.perf_counter()
         context = self.services.new_context()
@@ -140,6 +142,7 @@ class Run(SavedResource):
     @namespace.returns(200, dict[str, Any], "Replaced", example=_ABOUT | {"version": 2}, envelope=True)
     @namespace.returns(201, dict[str, Any], "Made", example=_ABOUT, envelope=True)
     @namespace.fails("NAME_INVALID", "TYPE_MISMATCH", "TOO_MANY_VALUES", "PRECONDITION_FAILED", "STORE_FULL")
+    @namespace.allow("write")
     async def put(self, request: Request, saved: str) -> Reply:
         name = _checked(saved)
         made = await self.queries.put(name, parse_saved(request.body), check_write(request))
@@ -148,6 +151,7 @@ class Run(SavedResource):
     @namespace.doc("Delete a saved query", operation_id="delete")
     @namespace.returns(200, dict[str, Any], "Deleted", example={"name": "by-status"}, envelope=True)
     @namespace.fails("NAME_INVALID", "SAVED_UNKNOWN", "PRECONDITION_FAILED")
+    @namespace.allow("write")
     async def delete(self, request: Request, saved: str) -> Any:
         name = _checked(saved)
         await self.queries.delete(name, check_write(request))
@@ -160,6 +164,7 @@ class Definition(SavedResource):
     @namespace.returns(200, dict[str, Any], "Its body and version", example=_ABOUT, envelope=True)
     @namespace.returns(304, None, "It is what the client holds (If-None-Match)")
     @namespace.fails("NAME_INVALID", "SAVED_UNKNOWN")
+    @namespace.allow("read")
     async def get(self, request: Request, saved: str) -> HTTPResponse | Reply:
         found = await self.queries.get(_checked(saved))
         headers = {"etag": quoted(found.tag), "cache-control": "no-cache"}

@@ -7,6 +7,7 @@ api.mount(app)
 serve(app, api)
 """
 
+from libs.actions import ANY_KEY, PUBLIC
 from libs.rest.api import Api, Endpoint
 from libs.rest.document import build, to_bytes
 from libs.rest.handlers import Reply, encode
@@ -18,6 +19,8 @@ from libs.rest.reading import pieces
 from libs.rest.router import Router
 
 __all__ = [
+    "ANY_KEY",
+    "PUBLIC",
     "Api",
     "BodyModel",
     "Endpoint",

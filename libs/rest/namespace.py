@@ -9,6 +9,7 @@ class Query(Resource):
         self.instance = instance
 
     @documents.doc("Ask for rows or groups", operation_id="queryDocuments")
+    @documents.allow("read")
     @documents.expect(QUERY, example={"limit": 1}, validate=False)
     @documents.returns(200, Rows, "The rows", example={...})
     async def post(self, request: Request, index: str) -> HTTPResponse: ...
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from libs.actions import ACTIONS, ALL_ACTIONS, ANY_KEY, PUBLIC
 from libs.error_codes import CODES
 from libs.rest import paths
 from libs.rest.negotiate import JSON
@@ -179,6 +181,22 @@ class Namespace:
 
         def decorate(function: F) -> F:
             operation_of(function).add_answer(Answer(status, description, forms, envelope))
+            return function
+
+        return decorate
+
+    def allow(self, *actions: str) -> Callable[[F], F]:
+        """Declares what a caller has to be allowed: all of `actions` of libs/actions. Every operation needs it.
+
+        `allow(PUBLIC)` answers without a key; `allow(ANY_KEY)` leaves the rest to the operation, which calls
+        `libs.context.require` when it knows what the body does. Raises ValueError for anything else.
+        """
+        if actions not in ((PUBLIC,), (ANY_KEY,)) and not (actions and ALL_ACTIONS.issuperset(actions)):
+            raise ValueError(f"{actions!r} are no actions: PUBLIC, ANY_KEY, or of {', '.join(ACTIONS)}")
+
+        def decorate(function: F) -> F:
+            operation = operation_of(function)
+            operation.actions, operation.public = ALL_ACTIONS.intersection(actions), actions == (PUBLIC,)
             return function
 
         return decorate

@@ -103,6 +103,9 @@ class Operation:
     headers: tuple[Parameter, ...] = ()
     answers: dict[int, Answer] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    # All of them are needed; None: nothing is declared yet, and empty: any key is enough, or none where it is public.
+    actions: frozenset[str] | None = None
+    public: bool = False
 
     def add_answer(self, answer: Answer) -> None:
         """Adds an answer, or further forms of one of the same status, in the order they are read."""
