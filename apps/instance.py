@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.pipeline import Services
-from query.backend import DocumentStore, SeriesStore
+from query.backend import SeriesStore
+from query.document_store import DocumentStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from apps.mix.saved import namespace as saved_queries
 from apps.mix.saved_queries import SavedQueries
 from apps.pipeline import Services
 from libs.rest import Api
-from query.backend import Backend, DocumentStore, SeriesStore
+from query.backend import Backend, SeriesStore
+from query.document_store import DocumentStore
 
 # Imported for what they declare on their namespaces.
 _DECLARED = (apps.es.query, apps.influx.query, apps.mix.batch)

@@ -9,7 +9,8 @@ import orjson
 
 from libs.context import RequestContext
 from libs.result import INT64, JSON, STRING, Batch, Cell, Column, Schema
-from query.backend import Document, DocumentStore, Point, SeriesStore
+from query.backend import Point, SeriesStore
+from query.document_store import Document, DocumentStore
 
 DOCUMENT_OUTCOME: Schema = (
     Column("status", INT64),

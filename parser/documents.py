@@ -17,7 +17,7 @@ import orjson
 from libs.errors import RequestError
 from libs.issues import Issues
 from parser.decode import decode, find_duplicates
-from query.backend import Document
+from query.document_store import Document
 from query.plain_documents import PlainDocuments
 
 MAX_ISSUES = 20

@@ -162,14 +162,6 @@ class Backend(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A document to write: its JSON text as it was sent (one object), and its id when the sender chose one."""
-
-    source: bytes
-    id: str | None = None
-
-
 class Point(NamedTuple):
     """A point to write. `time` in nanoseconds since 1970, None for the store's own now. Field values: bool, int, float, str."""
 
@@ -186,57 +178,6 @@ class WriteReport:
     written: int
     dropped: int = 0
     reasons: tuple[str, ...] = ()
-
-
-class DocumentStore(Backend, Protocol):
-    """What the fixed routes of documents need. Answers are JSON values in Elasticsearch's own form.
-
-    Every index name is checked here, before anything is sent (RequestError NAME_INVALID): no patterns, lists, dots, dates.
-    """
-
-    async def nodes(self, context: RequestContext) -> Json:
-        """{"cluster_name", "nodes": {id: {…}}}"""
-        ...
-
-    async def indices(self, context: RequestContext) -> Sequence[Mapping[str, Json]]:
-        """[{"index", "status": "open"|"close", "health", "docs", "bytes", "created"}], by name; hidden ones left out."""
-        ...
-
-    async def create_index(
-        self, index: str, settings: Mapping[str, Json], mappings: Mapping[str, Json], context: RequestContext
-    ) -> Json:
-        """{"_index", "acknowledged"}. Raises ConflictError (ALREADY_EXISTS), RequestError (MAPPING_INVALID)."""
-        ...
-
-    async def describe_index(self, index: str, context: RequestContext) -> Json:
-        """{"settings", "mappings"} as they were given (and as dynamic mapping has extended them)."""
-        ...
-
-    async def delete_index(self, index: str, context: RequestContext) -> Json:
-        """{"acknowledged"}. Exactly that one."""
-        ...
-
-    async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
-        """The store's own answer of `_search`, `hits.total` as {"value", "relation"}; or its text, as an orjson.Fragment. The
-        DSL has been checked against the allow-list."""
-        ...
-
-    async def insert(self, index: str, document: Document, refresh: bool, context: RequestContext) -> Json:
-        """{"_index", "_id", "_version", "result": "created"}."""
-        ...
-
-    async def bulk(
-        self,
-        index: str,
-        documents: Sequence[Document],
-        refresh: bool,
-        context: RequestContext,
-        replace: bool = False,
-    ) -> Sequence[Mapping[str, Json]]:
-        """One entry a document, in order: {"_id", "_version", "result", "status"} or {"status", "error": {"type", "reason"}}.
-        A document with an id that exists already is a 409 entry (F23: duplicates are stored once), with `replace` it is
-        replaced. A write to an unknown index is NotFoundError (INDEX_UNKNOWN), never creates it; so does `insert`."""
-        ...
 
 
 class SeriesStore(Backend, Protocol):

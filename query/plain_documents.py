@@ -8,7 +8,8 @@ from typing import overload
 
 import orjson
 
-from query.backend import Document, Json
+from query.backend import Json
+from query.document_store import Document
 
 
 class PlainDocuments(Sequence[Document]):

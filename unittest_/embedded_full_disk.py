@@ -15,7 +15,8 @@ from typing import cast
 
 from libs.context import RequestContext
 from libs.errors import StoreError
-from query.backend import Document, InstanceConfig
+from query.backend import InstanceConfig
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 

@@ -14,7 +14,8 @@ from typing import cast
 
 from libs.context import RequestContext
 from libs.errors import ConflictError
-from query.backend import Document, InstanceConfig, Point
+from query.backend import InstanceConfig, Point
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 from query.embedded.series import EmbeddedSeries

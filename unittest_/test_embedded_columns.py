@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from libs.context import RequestContext
-from query.backend import Document, InstanceConfig, Point
+from query.backend import InstanceConfig, Point
 from query.catalog import SourceRef
+from query.document_store import Document
 from query.embedded import catalogue, open_backend
 from query.embedded.catalogue import ColumnDef, add_columns, make_multi, prepare
 from query.embedded.documents import EmbeddedDocuments

@@ -15,8 +15,9 @@ import pytest
 from libs.context import Limits, RequestContext
 from libs.errors import ConflictError, CostError, DeadlineError, HostMonitorError, NotFoundError, RequestError
 from libs.result import FLOAT64, STRING, TIMESTAMP, Type, TypeName
-from query.backend import CatalogStale, Document, InstanceConfig
+from query.backend import CatalogStale, InstanceConfig
 from query.catalog import SourceRef
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 from query.expr import Compare

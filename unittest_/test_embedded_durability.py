@@ -20,8 +20,9 @@ import pytest
 
 from libs.context import RequestContext
 from libs.errors import ConfigError, HostMonitorError, StoreError
-from query.backend import Document, InstanceConfig, Point
+from query.backend import InstanceConfig, Point
 from query.catalog import SourceRef
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 from query.embedded.series import EmbeddedSeries

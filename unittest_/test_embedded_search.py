@@ -13,7 +13,8 @@ import pytest
 
 from libs.context import RequestContext
 from libs.errors import NotSupportedError, RequestError
-from query.backend import Document, InstanceConfig
+from query.backend import InstanceConfig
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 

@@ -23,8 +23,9 @@ import pytest
 
 from libs.context import RequestContext
 from libs.errors import RequestError
-from query.backend import Document, InstanceConfig
+from query.backend import InstanceConfig
 from query.catalog import Field, SourceRef
+from query.document_store import Document
 from query.embedded import open_backend
 from query.embedded.documents import EmbeddedDocuments
 from query.embedded.documents_state import StoredField

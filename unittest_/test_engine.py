@@ -19,8 +19,9 @@ from operator_.light import LimitOperator, PickOperator
 from operator_.residual import ResidualOperator
 from operator_.scan import ScanOperator
 from operator_.write import InsertDocuments, InsertPoints
-from query.backend import CatalogStale, Document, NotProven, Point, WriteReport
+from query.backend import CatalogStale, NotProven, Point, WriteReport
 from query.catalog import Field, SourceRef, Table
+from query.document_store import Document
 from query.expr import Binary, Compare, Name, Number
 from query.plan import (
     Aggregate,

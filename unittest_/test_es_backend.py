@@ -20,8 +20,9 @@ from libs.buckets import bucket_start
 from libs.context import Limits, RequestContext
 from libs.errors import ConfigError, ConflictError, CostError, HostMonitorError, NotFoundError, RequestError, StoreError
 from libs.result import STRING, TypeName
-from query.backend import CatalogStale, Document, InstanceConfig, NotProven
+from query.backend import CatalogStale, InstanceConfig, NotProven
 from query.catalog import SourceRef, Table
+from query.document_store import Document
 from query.es.backend import EsBackend
 from query.es.query import RowsQuery
 from query.expr import Compare

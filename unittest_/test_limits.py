@@ -24,7 +24,7 @@ from libs.errors import ConfigError, CostError, DeadlineError, RequestError
 from libs.result import FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
 from main import create_app
 from parser.json_body import parse_body
-from query.backend import Document, DocumentStore
+from query.document_store import Document, DocumentStore
 from unittest_.conformance.data import NOW
 from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, PAIRS, SERIES, STORES, MixStores
 from unittest_.conformance.stores import StoreId

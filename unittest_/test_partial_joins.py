@@ -17,7 +17,8 @@ from libs.errors import StoreError
 from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
-from query.backend import Document, InstanceConfig, Point
+from query.backend import InstanceConfig, Point
+from query.document_store import Document
 from query.factory import QueryFactory, open_backend
 from unittest_.fault_proxy import Fault, FaultProxy
 

@@ -16,7 +16,8 @@ from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
 from query import optimizer
-from query.backend import Document, InstanceConfig
+from query.backend import InstanceConfig
+from query.document_store import Document
 from query.es.backend import EsBackend
 from query.factory import QueryFactory
 from query.rules.parts import fold_parts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from libs.errors import RequestError, StoreError
 from parser.documents import careful_ndjson, parse_ndjson
-from query.backend import Document
+from query.document_store import Document
 from query.es import bulk_bodies
 from query.es.bulk_bodies import all_stored, batches
 from query.es.bulk_sending import Entries, Sending

@@ -18,7 +18,8 @@ from libs.context import Limits, RequestContext
 from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
-from query.backend import Document, InstanceConfig, Point
+from query.backend import InstanceConfig, Point
+from query.document_store import Document
 from query.factory import QueryFactory, open_backend
 from query.rules import below_joins, keys
 from unittest_.recording_proxy import RecordingProxy

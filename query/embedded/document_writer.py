@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from libs.errors import NotFoundError
-from query.backend import Document
+from query.document_store import Document
 from query.embedded.catalogue import ColumnDef, add_columns, make_multi, mark_ignored
 from query.embedded.document_json import DocumentFault
 from query.embedded.document_parser import Parsed, attach, parse_document

@@ -15,8 +15,9 @@ import duckdb
 
 from libs.context import RequestContext
 from libs.errors import ConflictError, NotFoundError, RequestError
-from query.backend import Document, Query
+from query.backend import Query
 from query.catalog import SourceRef, Table
+from query.document_store import Document
 from query.embedded.backend import EmbeddedBackend
 from query.embedded.catalogue import drop_table, next_id, note_columns
 from query.embedded.document_relation import compiled, ignored_check, table_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from query.backend import DocumentStore, InstanceConfig
+from query.backend import InstanceConfig
+from query.document_store import DocumentStore
 from query.es.backend import EsBackend
 
 

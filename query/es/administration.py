@@ -31,7 +31,7 @@ _WHOLE = re.compile(
 
 
 class EsAdministration:
-    """See query.backend.DocumentStore."""
+    """See query.document_store.DocumentStore."""
 
     def __init__(self, client: EsClient, catalog: EsCatalog) -> None:
         self._client = client

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from libs.context import RequestContext
-from query.backend import Capabilities, Document, InstanceConfig, Json, Query
+from query.backend import Capabilities, InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
+from query.document_store import Document
 from query.es.administration import EsAdministration
 from query.es.capabilities import EsCapabilities
 from query.es.catalog import EsCatalog
@@ -19,7 +20,7 @@ from query.plan import Scan
 
 
 class EsBackend:
-    """See query.backend.DocumentStore."""
+    """See query.document_store.DocumentStore."""
 
     def __init__(self, config: InstanceConfig) -> None:
         settings = read_settings(config)

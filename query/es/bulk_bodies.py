@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from query.backend import Document
+from query.document_store import Document
 from query.plain_documents import PlainDocuments, StoredItems
 
 BATCH_BYTES = 16 * 1024 * 1024

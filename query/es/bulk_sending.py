@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from libs.errors import HostMonitorError, StoreError
-from query.backend import Document, Json
+from query.backend import Json
+from query.document_store import Document
 from query.plain_documents import StoredItems
 
 Entries = Sequence[Mapping[str, Json]]

@@ -7,7 +7,8 @@ from typing import Any
 
 from libs.context import RequestContext
 from libs.errors import ConflictError, HostMonitorError, NotFoundError, RequestError, StoreError
-from query.backend import Document, Json
+from query.backend import Json
+from query.document_store import Document
 from query.es.bulk_bodies import LONGEST_ID, all_stored, batches, fits
 from query.es.bulk_sending import Entries, Sending
 from query.es.catalog import EsCatalog
@@ -22,7 +23,7 @@ _OUTCOME = (
 
 
 class EsIngest:
-    """See query.backend.DocumentStore. Elasticsearch makes an index that is written to: each write asks first."""
+    """See query.document_store.DocumentStore. Elasticsearch makes an index that is written to: each write asks first."""
 
     def __init__(self, client: EsClient, catalog: EsCatalog) -> None:
         self._client = client

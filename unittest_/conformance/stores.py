@@ -33,8 +33,9 @@ from libs.context import RequestContext
 from middlewares.format import page_response
 from operator_.engine import Engine
 from parser.json_body import parse_body
-from query.backend import Backend, Document, DocumentStore, InstanceConfig, Point, SeriesStore
+from query.backend import Backend, InstanceConfig, Point, SeriesStore
 from query.catalog import Kind
+from query.document_store import Document, DocumentStore
 from query.factory import QueryFactory, open_backend
 from unittest_.conformance.case import bound
 from unittest_.conformance.data import NOW, DataSet

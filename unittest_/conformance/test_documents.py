@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from libs.errors import RequestError
-from query.backend import Document, DocumentStore
+from query.document_store import Document, DocumentStore
 from unittest_.conformance.bodies import bodies
 from unittest_.conformance.case import TIME, Body, agg, bound, bucket, count, every, leaf, negated, span
 from unittest_.conformance.conftest import OpenStore

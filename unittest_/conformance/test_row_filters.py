@@ -12,7 +12,8 @@ import pytest
 
 from libs.context import Principal, RequestContext, RowFilter
 from libs.errors import RequestError
-from query.backend import Document, Point
+from query.backend import Point
+from query.document_store import Document
 from unittest_.conformance.case import Body, agg, count, leaf
 from unittest_.conformance.mix_stores import DOCS, SERIES, MixStores
 
