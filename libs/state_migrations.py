@@ -19,4 +19,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         " rows BIGINT NOT NULL, bytes BIGINT NOT NULL, columns TEXT NOT NULL, noticed TEXT NOT NULL, error TEXT)",
         "CREATE INDEX job_of_caller ON job (caller, created_at)",
     ),
+    (
+        "CREATE TABLE api_key (id TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, actions TEXT NOT NULL,"
+        " role TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, changed BIGINT NOT NULL)",
+        "CREATE INDEX api_key_changed ON api_key (changed)",
+    ),
 )

@@ -51,3 +51,19 @@ JOB = Table(
     Column("noticed", Text, nullable=False),
     Column("error", Text),
 )
+
+# `digest` is the SHA-256 of the whole key in hexadecimal, `actions` are words with commas between. A key that was revoked stays,
+# without its digest, so that `changed`, one more at each change of any key, tells a running service that there was one.
+API_KEY = Table(
+    "api_key",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("actions", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text),
+    Column("revoked_at", Text),
+    Column("changed", BigInteger, nullable=False),
+)
