@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from libs.context import RequestContext
+from libs.errors import HostMonitorError
 from query.backend import Capabilities, InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
-from query.document_store import Document
+from query.document_store import Change, Changed, Document, StoredDocument
 from query.es.administration import EsAdministration
 from query.es.capabilities import EsCapabilities
 from query.es.catalog import EsCatalog
 from query.es.client import EsClient
 from query.es.compile import compile_scan
+from query.es.documents import EsDocuments
 from query.es.ingest import EsIngest
 from query.es.search import EsSource
 from query.es.settings import read_settings
@@ -31,6 +33,7 @@ class EsBackend:
         )
         self._administration = EsAdministration(self.client, self.catalog)
         self._ingest = EsIngest(self.client, self.catalog)
+        self._documents = EsDocuments(self.client, self.catalog)
         self._name, self._region = config.name, config.region
         self._capabilities = EsCapabilities()
 
@@ -104,6 +107,17 @@ class EsBackend:
         replace: bool = False,
     ) -> Sequence[Mapping[str, Json]]:
         return await self._ingest.bulk(index, documents, refresh, context, replace)
+
+    async def document(self, index: str, identifier: str, context: RequestContext) -> StoredDocument:
+        return await self._documents.document(index, identifier, context)
+
+    async def change(
+        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
+    ) -> Sequence[Changed | HostMonitorError]:
+        return await self._documents.change(index, changes, refresh, context)
+
+    async def count(self, index: str, context: RequestContext) -> int:
+        return await self._documents.count(index, context)
 
     async def close(self) -> None:
         await self.client.close()

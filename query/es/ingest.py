@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from libs.context import RequestContext
-from libs.errors import ConflictError, HostMonitorError, NotFoundError, RequestError, StoreError
 from query.backend import Json
 from query.document_store import Document
 from query.es.bulk_bodies import LONGEST_ID, all_stored, batches, fits
+from query.es.bulk_errors import item_error
 from query.es.bulk_sending import Entries, Sending
 from query.es.catalog import EsCatalog
 from query.es.client import EsClient
+from query.es.index_ids import index_ids
 from query.names import exact_index
 from query.plain_documents import PlainDocuments
 
@@ -32,7 +32,7 @@ class EsIngest:
     async def insert(self, index: str, document: Document, refresh: bool, context: RequestContext) -> Json:
         (item,) = await self.bulk(index, (document,), refresh, context)
         if "error" in item:
-            raise self._refusal(item)
+            raise item_error(item, self._client.name)
         return {"_index": index, **{name: item[name] for name in ("_id", "_version", "result")}}
 
     async def bulk(
@@ -44,7 +44,7 @@ class EsIngest:
         replace: bool = False,
     ) -> Sequence[Mapping[str, Json]]:
         exact_index(index)
-        await self._check_exists(index, context)
+        await index_ids(self._client, index, context)  # one that is not there would be made
         action = b"index" if replace else b"create"
 
         async def send(body: bytes, batch: Sequence[Document]) -> Entries:
@@ -56,11 +56,6 @@ class EsIngest:
         if refresh:
             self._catalog.forget_written(index)
         return items
-
-    async def _check_exists(self, index: str, context: RequestContext) -> None:
-        found = await self._client.read_json("GET", f"/{index}/_settings/index.uuid?expand_wildcards=none", context)
-        if not found:
-            raise NotFoundError(f"There is no index {index!r}.", code="INDEX_UNKNOWN", source=self._client.name)
 
     async def _send(
         self, index: str, body: bytes, batch: Sequence[Document], action: bytes, refresh: bool, context: RequestContext
@@ -84,22 +79,6 @@ class EsIngest:
             return told
         outcomes = iter(told)
         return [next(outcomes) if sent else _BAD_ID for sent in fitting]
-
-    def _refusal(self, item: Mapping[str, Any]) -> HostMonitorError:
-        """The error of a single document."""
-        status, reason = item["status"], str(item["error"].get("reason", ""))[:500]
-        source = self._client.name
-        if status == 409:
-            return ConflictError(f"There is such a document already: {reason}.", code="ALREADY_EXISTS", source=source)
-        if status == 404:
-            return NotFoundError(f"There is no such index: {reason}.", code="INDEX_UNKNOWN", source=source)
-        if status == 400:
-            return RequestError(f"The document does not fit: {reason}.", code="VALUE_INVALID", source=source)
-        if "disk usage" in reason or "read-only-allow-delete" in reason:
-            return StoreError(f"{source!r} has no room: {reason}.", code="STORE_FULL", source=source)
-        if status in (429, 503):
-            return StoreError(f"{source!r} is too busy: {reason}.", code="STORE_BUSY", source=source, retry_after=1)
-        return StoreError(f"{source!r} did not store it ({status}): {reason}.", source=source)
 
 
 _BAD_ID: Mapping[str, Json] = {

@@ -1,0 +1,183 @@
+"""Documents by their id: realtime reads over `_mget`, guarded changes over `_bulk`; an id stands in a body, never in a path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from libs.context import RequestContext
+from libs.errors import ConflictError, HostMonitorError, NotFoundError, RequestError
+from query.document_store import Change, Changed, Revision, StoredDocument
+from query.es.bulk_errors import item_error
+from query.es.catalog import EsCatalog
+from query.es.client import EsClient, StoreRefused
+from query.es.index_ids import index_ids
+from query.names import exact_index
+
+_OUTCOME = (
+    "items.*._id,items.*._version,items.*._seq_no,items.*._primary_term,items.*.result,items.*.status,"
+    "items.*.error.type,items.*.error.reason"
+)
+_NDJSON = "application/x-ndjson"
+# Other writers come between reading and writing of a patch that the store repeats.
+_RETRIES = 100
+_ACTIONS = {"put": "index", "patch": "update", "delete": "delete"}
+_SOURCE = b'"found":true,"_source":'
+_END = b"}]}"
+
+
+class EsDocuments:
+    """See query.document_store.DocumentStore."""
+
+    def __init__(self, client: EsClient, catalog: EsCatalog) -> None:
+        self._client = client
+        self._catalog = catalog
+
+    async def document(self, index: str, identifier: str, context: RequestContext) -> StoredDocument:
+        exact_index(index)
+        body = orjson.dumps({"ids": [identifier]})
+        held, answer = await _both(
+            index_ids(self._client, index, context),
+            self._client.read("POST", f"/{index}/_mget", context, body),
+        )
+        with self._client.reading():
+            (found,) = self._client.parsed(answer)["docs"]
+            if "error" in found:
+                raise self._unreadable(found)
+            if not found["found"]:
+                raise self._missing(index, identifier)
+            source = self._source(index, answer, found)
+            return StoredDocument(found["_id"], source, found["_version"], _revision(found, held))
+
+    async def change(
+        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
+    ) -> Sequence[Changed | HostMonitorError]:
+        exact_index(index)
+        # An index that is not there would be made by a write.
+        held = await index_ids(self._client, index, context)
+        sent = [change for change in changes if not _outdated(change, held)]
+        items = await self._send(index, sent, refresh, context) if sent else []
+        if len(items) != len(sent):
+            raise self._client.unreadable(f"it lists {len(items)} items of {len(sent)} that were sent")
+        if refresh:
+            self._catalog.forget_written(index)
+        told = iter(items)
+        return [
+            self._conflict(change.id) if _outdated(change, held) else self._outcome(index, change, next(told), held)
+            for change in changes
+        ]
+
+    async def count(self, index: str, context: RequestContext) -> int:
+        exact_index(index)
+        if index not in await index_ids(self._client, index, context):
+            raise NotFoundError(f"{index!r} is an alias, no index.", code="INDEX_UNKNOWN", source=self._client.name)
+        await self._client.read_json("POST", f"/{index}/_refresh?expand_wildcards=none", context)
+        answer = await self._client.read_json("GET", f"/{index}/_count?expand_wildcards=none", context)
+        with self._client.reading():
+            if answer["_shards"]["failed"]:
+                raise self._client.partial("some shards gave no count")
+            return int(answer["count"])
+
+    async def _send(
+        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
+    ) -> Sequence[Mapping[str, Any]]:
+        """The items of the store's answer."""
+        path = f"/{index}/_bulk?filter_path={_OUTCOME}{'&refresh=true' if refresh else ''}"
+        body = b"".join(map(_lines, changes))
+        try:
+            answer = await self._client.written("POST", path, context, body, _NDJSON)
+        except StoreRefused as error:  # a source that cannot be read ends the whole request, before anything is done
+            raise error.as_request("VALUE_INVALID") from error
+        with self._client.reading():
+            return [outcome for item in self._client.parsed(answer)["items"] for outcome in item.values()]
+
+    def _outcome(
+        self, index: str, change: Change, item: Mapping[str, Any], held: Mapping[str, str]
+    ) -> Changed | HostMonitorError:
+        with self._client.reading():
+            if item.get("result") == "not_found" or item.get("error", {}).get("type") == "document_missing_exception":
+                return self._missing(index, change.id)
+            if "error" not in item:
+                return Changed(item["_id"], item["_version"], _revision(item, held), item["result"])
+            if item["status"] != 409:
+                return item_error(item, self._client.name)
+        if change.expected is None:
+            message = f"Others kept changing the document {change.id[:60]!r}."
+            return ConflictError(message, code="CONFLICT", source=self._client.name, hint="repeat it")
+        return self._conflict(change.id)
+
+    def _conflict(self, identifier: str) -> ConflictError:
+        message = f"The document {identifier[:60]!r} is not as it was expected to be."
+        return ConflictError(
+            message, code="PRECONDITION_FAILED", source=self._client.name, hint="read it again, then repeat"
+        )
+
+    def _missing(self, index: str, identifier: str) -> NotFoundError:
+        message = f"There is no document {identifier[:60]!r} in {index!r}."
+        return NotFoundError(message, code="DOCUMENT_UNKNOWN", source=self._client.name)
+
+    def _unreadable(self, found: Mapping[str, Any]) -> HostMonitorError:
+        """The error of a document that could not be looked for."""
+        if found["error"]["type"] == "illegal_argument_exception":
+            reason = str(found["error"].get("reason", ""))[:500]
+            return RequestError(f"It cannot be read by its id: {reason}.", code="UNSUPPORTED", source=self._client.name)
+        return item_error(found, self._client.name)
+
+    def _source(self, index: str, answer: bytes, found: Mapping[str, Any]) -> bytes:
+        """The source's own text: decoding would change long numbers."""
+        if "_source" not in found:
+            message = f"The index {index!r} keeps no sources of its documents."
+            raise RequestError(message, code="UNSUPPORTED", source=self._client.name)
+        start = answer.find(_SOURCE) + len(_SOURCE)
+        source = answer[start : -len(_END)]
+        if start < len(_SOURCE) or not answer.endswith(_END) or self._client.parsed(source) != found["_source"]:
+            raise self._client.unreadable("the document's source does not stand in its place")
+        return source
+
+
+async def _both(ids: Awaitable[Mapping[str, str]], document: Awaitable[bytes]) -> tuple[Mapping[str, str], bytes]:
+    """Both, asked for at the same time; what failed is raised when both have ended."""
+    held, answer = await asyncio.gather(ids, document, return_exceptions=True)
+    if isinstance(held, BaseException):
+        raise held
+    if isinstance(answer, BaseException):
+        raise answer
+    return held, answer
+
+
+def _revision(item: Mapping[str, Any], held: Mapping[str, str]) -> Revision:
+    return Revision(_index_id(held), int(item["_seq_no"]), int(item["_primary_term"]))
+
+
+def _index_id(held: Mapping[str, str]) -> str:
+    return ",".join(sorted(held.values()))
+
+
+def _outdated(change: Change, held: Mapping[str, str]) -> bool:
+    """Whether it expects a revision of an earlier index of this name."""
+    return isinstance(change.expected, Revision) and change.expected.index != _index_id(held)
+
+
+def _lines(change: Change) -> bytes:
+    """The lines of `_bulk` for one change."""
+    action = _ACTIONS[change.action]
+    about: dict[str, str | int] = {"_id": change.id}
+    if isinstance(change.expected, Revision):
+        about |= {"if_seq_no": change.expected.seq_no, "if_primary_term": change.expected.primary_term}
+    elif change.expected == "absent":
+        action = "create"
+    elif change.action == "patch":
+        about["retry_on_conflict"] = _RETRIES
+    head = orjson.dumps({action: about}) + b"\n"
+    # A line break in valid JSON is a blank between its tokens.
+    source = change.source.replace(b"\n", b" ")
+    match change.action:
+        case "put":
+            return head + source + b"\n"
+        case "patch":
+            return head + b'{"doc":' + source + b"}\n"
+        case "delete":
+            return head
