@@ -62,7 +62,7 @@ run: .venv/.run
 	$(PY) main.py serve
 
 test: .venv/.dev
-	$(PY) -m dev.stores run $(NEEDS) -- $(PY) -m pytest $(TESTS) $(PYTEST_ARGS)
+	$(PY) -m dev.stores run $(NEEDS) -- $(PY) -m dev.suite $(TESTS) $(PYTEST_ARGS)
 
 check: .venv/.dev
 	.venv/bin/ruff check .

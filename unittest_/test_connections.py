@@ -28,6 +28,8 @@ from unittest_.fault_proxy import Fault, faulty
 from unittest_.running_app import exchange
 from unittest_.sample_service import running
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 GOOD = b"GET /health/live HTTP/1.1\r\nHost: a\r\n"
 

@@ -33,6 +33,8 @@ from unittest_.faulty_stores import (
 from unittest_.live import service
 from unittest_.test_error_shape import Answer
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 async def stores(es_url: str, influx_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Faulty]:

@@ -21,6 +21,8 @@ from unittest_.fault_proxy import Fault, FaultProxy, faulty
 from unittest_.live import Client, service
 from unittest_.stream_stores import STORES, Stores, stores
 
+pytestmark = pytest.mark.alone
+
 ROWS = 40_000
 CUTS = 24
 CSV, NDJSON, ARROW = "text/csv", "application/x-ndjson", "application/vnd.apache.arrow.stream"

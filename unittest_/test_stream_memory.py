@@ -12,6 +12,8 @@ from bench.running import Running, service
 from unittest_.live import Client
 from unittest_.stream_stores import INSTANCES, STORES, Stores, drop, load
 
+pytestmark = pytest.mark.alone
+
 ROWS = 300_000
 MOST = 64 * 2**20
 _CONFIG = """[instances.es-real]

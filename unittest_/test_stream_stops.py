@@ -24,6 +24,8 @@ from unittest_.faulty_stores import ROWS, Faulty, faulty_stores, others_go_on, s
 from unittest_.running_app import exchange
 from unittest_.test_error_shape import SENT_ID, Answer
 
+pytestmark = pytest.mark.alone
+
 PART = 61  # rows of a page
 CUTS = 23
 NDJSON, CSV, ARROW = "application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream"
