@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from libs.context import RequestContext
 from libs.errors import HostMonitorError
 from query.backend import Backend, Json
+from query.index_metadata import IndexMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Changed:
     result: Literal["created", "updated", "deleted", "noop"]
 
 
-class DocumentStore(Backend, Protocol):
+class DocumentStore(Backend, IndexMetadata, Protocol):
     """What the fixed routes of documents need. Answers are JSON values in Elasticsearch's own form.
 
     Every index name is checked here, before anything is sent (RequestError NAME_INVALID): no patterns, lists, dots, dates.

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS hm_measurements(id BIGINT NOT NULL, database_id BIGIN
 CREATE TABLE IF NOT EXISTS hm_columns(
     table_id BIGINT NOT NULL, number BIGINT NOT NULL, role VARCHAR NOT NULL, name VARCHAR NOT NULL, type VARCHAR NOT NULL,
     sql VARCHAR NOT NULL, multi BOOLEAN NOT NULL, ignored BOOLEAN NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_sequences(table_id BIGINT NOT NULL, next BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS hm_aliases(instance VARCHAR NOT NULL, name VARCHAR NOT NULL, index_id BIGINT NOT NULL);
 """
 
 
@@ -153,3 +155,15 @@ def mark_ignored(cursor: Cursor, table_id: int, columns: Iterable[ColumnDef]) ->
 def drop_table(cursor: Cursor, table: str, table_id: int) -> None:
     cursor.execute(f"DROP TABLE {table}")
     cursor.execute("DELETE FROM hm_columns WHERE table_id = ?", [table_id])
+    cursor.execute("DELETE FROM hm_sequences WHERE table_id = ?", [table_id])
+
+
+def sequences(cursor: Cursor) -> dict[int, int]:
+    """The next number of the sequence of writes, by table, where rows that had some were deleted."""
+    return dict(cursor.execute("SELECT table_id, next FROM hm_sequences").fetchall())
+
+
+def note_sequence(cursor: Cursor, table_id: int, following: int) -> None:
+    """Keeps the next number of a table's sequence, which its rows alone no longer tell: none is ever given twice."""
+    cursor.execute("DELETE FROM hm_sequences WHERE table_id = ?", [table_id])
+    cursor.execute("INSERT INTO hm_sequences VALUES (?, ?)", [table_id, following])

@@ -14,21 +14,22 @@ from typing import Any
 import duckdb
 
 from libs.context import RequestContext
-from libs.errors import ConflictError, NotFoundError, RequestError
+from libs.errors import ConflictError, RequestError
 from query.backend import Query
 from query.catalog import SourceRef, Table
 from query.document_store import Document
-from query.embedded.backend import EmbeddedBackend
 from query.embedded.catalogue import drop_table, next_id, note_columns
 from query.embedded.document_relation import compiled, ignored_check, table_of
 from query.embedded.document_writer import FIXED, DocumentWrite, IndexTarget
-from query.embedded.documents_state import Index, IndexView
+from query.embedded.documents_state import Index
+from query.embedded.index_changes import IndexChanges
 from query.embedded.index_settings import read_settings
 from query.embedded.mapping import Leaf, read_mapping, walk
 from query.embedded.query import EmbeddedQuery
 from query.embedded.readers import TablesChanged
 from query.embedded.search import read_search
-from query.names import exact_index, index_or_pattern, pattern_matches
+from query.embedded.search_several import Searches
+from query.names import exact_index, index_or_pattern
 from query.plan import Scan
 
 Cursor = duckdb.DuckDBPyConnection
@@ -36,24 +37,12 @@ Json = Any
 BULK_PART = 2_000  # documents in one write to the store, so that small writes of others come in between
 
 
-class EmbeddedDocuments(EmbeddedBackend):
+class EmbeddedDocuments(IndexChanges):
     """A DocumentStore."""
 
     async def table(self, source: SourceRef, context: RequestContext) -> Table:
         name = index_or_pattern(source.target[0], "/from/index")
-        if "*" not in name:
-            return table_of(source, (self._view(name),))
-        views = sorted(
-            (
-                view
-                for (instance, index), view in self.store.documents.views.items()
-                if instance == self.name and pattern_matches(name, index)
-            ),
-            key=lambda view: view.name,
-        )
-        if not views:
-            raise self._unknown(name)
-        return table_of(source, views)
+        return table_of(source, self._matching(name) if "*" in name else self._views(name))
 
     def compile(self, scan: Scan) -> Query:
         self.capabilities.require(scan)
@@ -98,6 +87,8 @@ class EmbeddedDocuments(EmbeddedBackend):
         def create(cursor: Cursor) -> None:
             if (self.name, index) in self.store.documents.indices:
                 raise ConflictError(f"The index {index!r} exists already.", code="ALREADY_EXISTS", source=self.name)
+            if (self.name, index) in self.store.documents.aliases.held:
+                raise ConflictError(f"An alias is called {index!r}.", code="ALREADY_EXISTS", source=self.name)
             raw = copy.deepcopy(dict(mappings))
             made = Index(
                 next_id(cursor),
@@ -116,7 +107,7 @@ class EmbeddedDocuments(EmbeddedBackend):
         return {"_index": index, "acknowledged": True}
 
     async def describe_index(self, index: str, context: RequestContext) -> Json:
-        view = self._view(exact_index(index))
+        view = self._exactly(exact_index(index))
         return {"settings": view.settings, "mappings": json.loads(view.mappings)}
 
     async def delete_index(self, index: str, context: RequestContext) -> Json:
@@ -124,8 +115,14 @@ class EmbeddedDocuments(EmbeddedBackend):
 
         def delete(cursor: Cursor) -> None:
             gone = self.store.documents.indices.get((self.name, index))
+            if gone is None and (named := self.store.documents.aliases.held.get((self.name, index))):
+                raise RequestError(
+                    f"{index!r} is an alias: an index is deleted by its own name alone.",
+                    code="UNSUPPORTED", source=self.name, hint="its indices are " + ", ".join(sorted(named)[:12]),
+                )  # fmt: skip
             if gone is None:
                 raise self._unknown(index)
+            self.store.documents.aliases.index_gone(cursor, (self.name, index))
             drop_table(cursor, gone.table, gone.id)
             cursor.execute("DELETE FROM hm_indices WHERE id = ?", [gone.id])
             self.store.documents.remove(gone)
@@ -160,8 +157,10 @@ class EmbeddedDocuments(EmbeddedBackend):
         context: RequestContext,
         replace: bool = False,
     ) -> Sequence[Mapping[str, Json]]:
-        self._view(exact_index(index))
-        key = (self.name, index)
+        views = self._views(exact_index(index))
+        if len(views) > 1:
+            return [_no_write_index(index)] * len(documents)
+        key = (self.name, views[0].name)
         target = IndexTarget(self.store.documents, key)
         entries: list[Mapping[str, Json]] = []
         for start in range(0, len(documents), BULK_PART):
@@ -172,23 +171,12 @@ class EmbeddedDocuments(EmbeddedBackend):
         return entries
 
     async def _search_once(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> dict[str, Json]:
-        view = self._view(index)
-        search = read_search(dsl, view.fields)
-        statement, params = search.statement(view.table)
+        found = Searches([(view, read_search(dsl, view, f"i{at}q")) for at, view in enumerate(self._views(index))])
+        statement, params = found.statement()
         async with self.store.readers.reader(context, self.name) as reader:
-            ((total,),) = await reader.all(*search.count(view.table))
-            rows = await reader.all(statement, params) if search.size else []
-        return search.answer(view.name, total, rows)
-
-    def _view(self, index: str) -> IndexView:
-        self.store.check()
-        view = self.store.documents.views.get((self.name, index))
-        if view is None:
-            raise self._unknown(index)
-        return view
-
-    def _unknown(self, index: str) -> NotFoundError:
-        return NotFoundError(f"There is no index {index!r}.", code="INDEX_UNKNOWN", source=self.name)
+            ((total,),) = await reader.all(*found.count())
+            rows = await reader.all(statement, params) if found.size else []
+        return found.answer(total, rows)
 
 
 def _make(cursor: Cursor, index: Index) -> None:
@@ -214,6 +202,12 @@ def _make(cursor: Cursor, index: Index) -> None:
             json.dumps(index.mapping.root.raw),
         ],
     )
+
+
+def _no_write_index(alias: str) -> Mapping[str, Json]:
+    """The entry of a document that an alias of several indices is given, as Elasticsearch has it."""
+    reason = f"no write index is defined for alias [{alias}]. The alias points to multiple indices"
+    return {"status": 400, "error": {"type": "illegal_argument_exception", "reason": reason}}
 
 
 def _instant(ms: int) -> str:

@@ -11,7 +11,8 @@ import duckdb
 
 from libs.result import BOOLEAN, FLOAT64, INT64, JSON, STRING, TIMESTAMP, TIMESTAMP_MS, Type
 from query.catalog import Field
-from query.embedded.catalogue import ColumnDef
+from query.embedded.aliases import Aliases
+from query.embedded.catalogue import ColumnDef, sequences
 from query.embedded.index_settings import IndexSettings, read_settings
 from query.embedded.mapping import IndexMapping, Leaf, ObjectNode, read_mapping, walk
 
@@ -183,9 +184,10 @@ def _typed(kind: str, column: ColumnDef) -> Type:
 
 
 class DocumentsState:
-    """All indices, by (instance, name)."""
+    """All indices, by (instance, name), and their aliases."""
 
     def __init__(self) -> None:
+        self.aliases = Aliases()
         self.indices: dict[tuple[str, str], Index] = {}
         self.views: Mapping[tuple[str, str], IndexView] = {}
         self._touched: set[tuple[str, str]] = set()
@@ -202,6 +204,7 @@ class DocumentsState:
         self.touch(index)
 
     def publish(self) -> None:
+        self.aliases.publish()
         if not self._touched:
             return
         views = dict(self.views)
@@ -217,6 +220,7 @@ class DocumentsState:
     def load(self, cursor: Cursor, columns: Mapping[int, list[ColumnDef]]) -> None:
         """Reads everything from the file, and publishes it."""
         self.indices = {}
+        following = sequences(cursor)
         rows = cursor.execute(
             "SELECT id, instance, name, uuid, created_ms, settings, mappings FROM hm_indices"
         ).fetchall()
@@ -231,7 +235,9 @@ class DocumentsState:
             ).fetchone()
             assert counted is not None
             index.rows, index.sequence, index.size = counted
+            index.sequence = max(index.sequence, following.get(number, 0))
             self.indices[instance, name] = index
         self.views = {}
         self._touched = set(self.indices)
         self.publish()
+        self.aliases.load(cursor)

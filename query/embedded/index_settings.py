@@ -12,36 +12,41 @@ from query.embedded.mapping import MAX_FIELDS
 Json = Any
 
 # Taken and kept, without effect on one file in one process.
-_TUNING = frozenset(
+TUNING = frozenset(
     {
         "number_of_shards", "number_of_replicas", "auto_expand_replicas", "refresh_interval", "codec", "priority",
-        "max_result_window", "number_of_routing_shards", "translog.durability", "translog.sync_interval", "query.default_field",
+        "number_of_routing_shards", "translog.durability", "translog.sync_interval", "query.default_field",
     }
 )  # fmt: skip
+RESULT_WINDOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """`normalizers` are the names that mean lower-casing."""
+    """`normalizers` are the names that mean lower-casing; `result_window` bounds from + size of a search."""
 
     normalizers: frozenset[str]
     max_fields: int
+    result_window: int = RESULT_WINDOW
 
 
 def read_settings(settings: Mapping[str, Json]) -> IndexSettings:
     """Raises RequestError (MAPPING_INVALID) naming every setting that this store does not do."""
     issues: list[Issue] = []
     normalizers = {"lowercase"}
-    max_fields = MAX_FIELDS
+    max_fields, window = MAX_FIELDS, RESULT_WINDOW
     chains: dict[str, dict[str, Json]] = {}
     for path, value in _flattened(settings, ""):
         name = path.removeprefix("index.")
-        if name == "mapping.total_fields.limit" and str(value).isdecimal() and len(str(value)) < 10:
-            max_fields = int(value)
+        number = int(value) if str(value).isdecimal() and len(str(value)) < 10 else None
+        if name == "mapping.total_fields.limit" and number is not None:
+            max_fields = number
+        elif name == "max_result_window":
+            window = number or RESULT_WINDOW
         elif name.startswith("analysis.normalizer.") and name.count(".") == 3:
             _, _, normalizer, part = name.split(".")
             chains.setdefault(normalizer, {})[part] = value
-        elif name not in _TUNING:
+        elif name not in TUNING:
             issues.append(_refused(path, f"The setting [{path}] is not done by this store."))
     for normalizer, chain in chains.items():
         if chain.get("filter") in ("lowercase", ["lowercase"]) and chain.keys() <= {"type", "filter", "char_filter"}:
@@ -56,7 +61,7 @@ def read_settings(settings: Mapping[str, Json]) -> IndexSettings:
             issues.append(_refused(normalizer, f"The normalizer [{normalizer}] does more than lower-casing."))
     if issues:
         raise RequestError.of(issues)
-    return IndexSettings(frozenset(normalizers), max_fields)
+    return IndexSettings(frozenset(normalizers), max_fields, window)
 
 
 def _refused(path: str, message: str) -> Issue:

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 
 from libs.errors import NotSupportedError, RequestError
-from query.catalog import Field
+from query.embedded.documents_state import IndexView
+from query.embedded.index_settings import read_settings
 from query.embedded.search_clauses import Clauses
 from query.embedded.search_operands import unsupported
 from query.embedded.search_sort import SortKey, sort_keys
 from query.embedded.search_source import SourceFilter
 
 Json = Any
-WINDOW = 10_000  # as index.max_result_window
 TRACKED = 10_000  # hits counted exactly unless track_total_hits says otherwise
 _TAKEN = frozenset({"query", "sort", "size", "from", "_source", "track_total_hits", "timeout"})
 
@@ -34,32 +34,8 @@ class Search:
     source: SourceFilter
     tracked: bool | int
 
-    def count(self, table: str) -> tuple[str, Mapping[str, Any]]:
-        used = {name: value for name, value in self.params.items() if f"${name}" in self.where}
-        return f"SELECT count(*) FROM {table} AS t WHERE {self.where}", used
-
-    def statement(self, table: str) -> tuple[str, Mapping[str, Any]]:
-        """Rows of `_id`, `_source`, the score and the sort values."""
-        outputs = ["t._id", "t._source", f"({self.score})::DOUBLE AS score", *(key.value for key in self.sort)]
-        order = [key.order for key in self.sort] or ["score DESC"]
-        sql = (
-            f"SELECT {', '.join(outputs)} FROM {table} AS t WHERE {self.where} "
-            f"ORDER BY {', '.join([*order, 't._seq'])} LIMIT {self.size} OFFSET {self.offset}"
-        )
-        return sql, {name: value for name, value in self.params.items() if f"${name}" in sql}
-
-    def answer(self, index: str, total: int, rows: Sequence[Sequence[Any]]) -> dict[str, Json]:
-        hits = [self._hit(index, row) for row in rows]
-        scores = [hit["_score"] for hit in hits if hit["_score"] is not None]
-        found: dict[str, Json] = {"max_score": None if self.sort else max(scores, default=None), "hits": hits}
-        if self.tracked is not False:
-            limit = total if self.tracked is True else self.tracked
-            relation = "eq" if total <= limit else "gte"
-            found = {"total": {"value": min(total, limit), "relation": relation}} | found
-        shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
-        return {"took": 0, "timed_out": False, "_shards": shards, "hits": found}
-
-    def _hit(self, index: str, row: Sequence[Any]) -> dict[str, Json]:
+    def hit(self, index: str, row: Sequence[Any]) -> dict[str, Json]:
+        """A hit of an index: `row` is `_id`, `_source`, the score and the sort values."""
         identifier, source, score, *values = row
         scored = not self.sort or any(key.scored for key in self.sort)
         hit: dict[str, Json] = {"_index": index, "_id": identifier, "_score": score if scored else None}
@@ -71,16 +47,20 @@ class Search:
         return hit
 
 
-def read_search(dsl: Mapping[str, Json], fields: Mapping[str, Field]) -> Search:
-    """Raises NotSupportedError (CLAUSE_UNSUPPORTED) naming what is not answered here, RequestError for what is wrong."""
+def read_search(dsl: Mapping[str, Json], view: IndexView, prefix: str = "q") -> Search:
+    """The search of one index; its operands are bound behind the prefix.
+
+    Raises NotSupportedError (CLAUSE_UNSUPPORTED) naming what is not answered here, RequestError for what is wrong."""
     for name in dsl.keys() - _TAKEN:
         raise unsupported(name, f"/{name}")
-    clauses = Clauses(fields)
+    fields = view.fields
+    clauses = Clauses(fields, prefix)
     query = clauses.read(dsl["query"], "/query", 1) if "query" in dsl else clauses.everything()
     size, offset = _number(dsl, "size", 10), _number(dsl, "from", 0)
-    if size + offset > WINDOW:
+    window = read_settings(view.settings).result_window
+    if size + offset > window:
         raise RequestError(
-            f"from + size is {size + offset}; at most {WINDOW} can be reached.", code="REQUEST_INVALID", pointer="/size"
+            f"from + size is {size + offset}; at most {window} can be reached.", code="REQUEST_INVALID", pointer="/size"
         )
     return Search(
         query.sql,

@@ -34,10 +34,11 @@ NOTHING = Condition("FALSE", "0.0")
 
 
 class Clauses:
-    """Reads the clauses of one search; `params` are the operands bound so far."""
+    """Reads the clauses of one search; `params` are the operands bound so far, their names behind `prefix`."""
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
+    def __init__(self, fields: Mapping[str, Field], prefix: str = "q") -> None:
         self.fields = fields
+        self.prefix = prefix
         self.params: dict[str, Any] = {}
         self._readers: Mapping[str, Callable[[Json, str, int], Condition]] = {
             "match_all": self._match_all,
@@ -68,7 +69,7 @@ class Clauses:
         return reader(content, f"{at}/{name}", depth)
 
     def bind(self, value: Any, kind: str) -> str:
-        name = f"q{len(self.params)}"
+        name = f"{self.prefix}{len(self.params)}"
         self.params[name] = value
         return f"${name}::{kind}"
 

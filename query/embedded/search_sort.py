@@ -20,10 +20,11 @@ _TAKEN = frozenset({"order", "missing", "mode", "unmapped_type"})
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """`value` is the SQL whose result is shown, `order` its ORDER BY item; `missing` what is shown for none."""
+    """`value` is the SQL whose result is shown, `direction` what stands behind it to order by it; `missing` what is shown
+    for none."""
 
     value: str
-    order: str
+    direction: str
     missing: Json = None
     scored: bool = False
 
@@ -51,17 +52,17 @@ def _key(item: Json, at: str, fields: Mapping[str, Field]) -> SortKey:
         raise unsupported("missing", f"{at}/{name}/missing")
     nulls = "LAST" if missing == "_last" else "FIRST"
     if name == "_score":
-        return SortKey("score", f"score {order} NULLS LAST", scored=True)
+        return SortKey("score", f"{order} NULLS LAST", scored=True)
     if name == "_doc":
-        return SortKey("t._seq", f"t._seq {order}")
+        return SortKey("t._seq", order)
     member = fields.get(name)
     if member is None:
         if options.get("unmapped_type") in SORTABLE:
-            return SortKey("NULL", "nullif(t._seq, t._seq)", _stand_in(options["unmapped_type"], order, nulls))
+            return SortKey("NULL::BIGINT", order, _stand_in(options["unmapped_type"], order, nulls))
         raise RequestError(f"No mapping found for [{name}] in order to sort on.", code="FIELD_UNKNOWN", pointer=at)
     assert isinstance(member.native, StoredField)
     sql = _sortable(name, member, options.get("mode"), order, at)
-    return SortKey(sql, f"{sql} {order} NULLS {nulls}", _stand_in(member.native.kind, order, nulls))
+    return SortKey(sql, f"{order} NULLS {nulls}", _stand_in(member.native.kind, order, nulls))
 
 
 def _parts(item: Json, at: str) -> tuple[str, Mapping[str, Json]]:

@@ -16,7 +16,7 @@ from query.es.catalog import OPEN, EsCatalog
 from query.es.client import EsClient, StoreRefused
 from query.names import exact_index
 
-_EXACTLY = "expand_wildcards=none&ignore_unavailable=false&allow_no_indices=false"
+EXACTLY = "expand_wildcards=none&ignore_unavailable=false&allow_no_indices=false"
 _OF_NODES = (
     "cluster_name,nodes.*.name,nodes.*.host,nodes.*.ip,nodes.*.transport_address,nodes.*.version,nodes.*.roles,"
     "nodes.*.http.publish_address,nodes.*.os.name,nodes.*.jvm.version"
@@ -64,7 +64,7 @@ class EsAdministration:
 
     async def describe_index(self, index: str, context: RequestContext) -> Json:
         exact_index(index)
-        found = await self._client.read_json("GET", f"/{index}?{_EXACTLY}", context)
+        found = await self._client.read_json("GET", f"/{index}?{EXACTLY}", context)
         with self._client.reading():
             described = {name: (entry["settings"].get("index", {}), entry["mappings"]) for name, entry in found.items()}
         if index not in described:
@@ -76,7 +76,7 @@ class EsAdministration:
     async def delete_index(self, index: str, context: RequestContext) -> Json:
         exact_index(index)
         try:
-            answer = await self._client.write("DELETE", f"/{index}?{_EXACTLY}", context)
+            answer = await self._client.write("DELETE", f"/{index}?{EXACTLY}", context)
         except StoreRefused as error:
             raise error.as_request("UNSUPPORTED") from error
         self._catalog.forget_written(index)

@@ -15,6 +15,7 @@ from query.es.catalog import EsCatalog
 from query.es.client import EsClient
 from query.es.compile import compile_scan
 from query.es.documents import EsDocuments
+from query.es.index_changes import EsIndexChanges
 from query.es.ingest import EsIngest
 from query.es.search import EsSource
 from query.es.settings import read_settings
@@ -32,6 +33,7 @@ class EsBackend:
             self.client, self.catalog, settings.page_rows, settings.page_bytes, f"{settings.keep_alive_seconds}s"
         )
         self._administration = EsAdministration(self.client, self.catalog)
+        self._changes = EsIndexChanges(self.client, self.catalog, self._administration)
         self._ingest = EsIngest(self.client, self.catalog)
         self._documents = EsDocuments(self.client, self.catalog)
         self._name, self._region = config.name, config.region
@@ -91,6 +93,21 @@ class EsBackend:
 
     async def delete_index(self, index: str, context: RequestContext) -> Json:
         return await self._administration.delete_index(index, context)
+
+    async def change_mapping(self, index: str, patch: Mapping[str, Json], context: RequestContext) -> Json:
+        return await self._changes.change_mapping(index, patch, context)
+
+    async def change_settings(self, index: str, settings: Mapping[str, Json], context: RequestContext) -> Json:
+        return await self._changes.change_settings(index, settings, context)
+
+    async def aliases(self, context: RequestContext, alias: str | None = None) -> Mapping[str, Sequence[str]]:
+        return await self._changes.aliases(context, alias)
+
+    async def add_alias(self, index: str, alias: str, context: RequestContext) -> Json:
+        return await self._changes.add_alias(index, alias, context)
+
+    async def remove_alias(self, index: str, alias: str, context: RequestContext) -> Json:
+        return await self._changes.remove_alias(index, alias, context)
 
     async def search(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> Json:
         return await self._administration.search(index, dsl, context)

@@ -162,6 +162,12 @@ class EsClient:
             case "index_closed_exception":
                 message = f"The index {root.get('index')!r} is closed."
                 return ConflictError(message, code="CONFLICT", hint="open it first", source=self.name)
+            case "invalid_alias_name_exception" | "invalid_index_name_exception" if "exist" in reason:
+                return ConflictError(f"The name is taken: {reason}.", code="ALREADY_EXISTS", source=self.name)
+            case "aliases_not_found_exception":
+                return NotFoundError(
+                    f"{self.name!r} says: {reason}.", code="ALIAS_UNKNOWN", source=self.name, pointer="path/name"
+                )
             case "resource_already_exists_exception":
                 return ConflictError(f"It exists already: {reason}.", code="ALREADY_EXISTS", source=self.name)
             case "cluster_block_exception" if "read-only-allow-delete" in reason or "disk usage" in reason:
