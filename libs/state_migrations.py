@@ -24,4 +24,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         " role TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, changed BIGINT NOT NULL)",
         "CREATE INDEX api_key_changed ON api_key (changed)",
     ),
+    (
+        "CREATE TABLE idempotency (caller TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, began_ns BIGINT NOT NULL,"
+        " expires_ns BIGINT NOT NULL, size BIGINT NOT NULL, status BIGINT, headers TEXT, content_type TEXT, body TEXT,"
+        " PRIMARY KEY (caller, key))",
+        "CREATE INDEX idempotency_of_caller ON idempotency (caller, expires_ns, size)",
+        "CREATE INDEX idempotency_expires ON idempotency (expires_ns)",
+    ),
 )

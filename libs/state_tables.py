@@ -67,3 +67,20 @@ API_KEY = Table(
     Column("revoked_at", Text),
     Column("changed", BigInteger, nullable=False),
 )
+
+# A request under an Idempotency-Key; `request` tells it from others, and `began_ns` when it first came. Its answer (`headers` a
+# JSON array of pairs, `body` compressed and as base64, of `size` characters) is null until there is one.
+IDEMPOTENCY = Table(
+    "idempotency",
+    METADATA,
+    Column("caller", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("began_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("status", BigInteger),
+    Column("headers", Text),
+    Column("content_type", Text),
+    Column("body", Text),
+)
