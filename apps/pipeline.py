@@ -12,6 +12,7 @@ from apps.places import Places
 from apps.plan_cache import PlanCache
 from libs.context import Limits, Principal, RequestContext, principal_var, request_id_var, traceparent_var
 from libs.errors import StoreError
+from libs.idempotency import attempt_var
 from libs.result import Batch
 from middlewares.format import Page
 from operator_.base import Operator, close
@@ -64,12 +65,14 @@ class Services:
         """What goes with the request that is being answered, of its caller if not of another; its deadline starts now."""
         principal = principal or principal_var.get()
         limits = self.limits_of(principal)
+        attempt = attempt_var.get()
         return RequestContext(
             id=request_id_var.get(),
             traceparent=traceparent_var.get(),
             principal=principal,
             limits=limits,
             deadline=time.monotonic() + limits.timeout_seconds,
+            now_ns=time.time_ns() if attempt is None else attempt.began_ns,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any, get_origin
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sanic import Request
 
 from libs.errors import Issue, RequestError
+from libs.idempotency import attempt_var
 from libs.rest import issues, strict_json
 from libs.rest.negotiate import JSON, content_type, preferred
 from libs.rest.operation import Body
@@ -18,10 +20,17 @@ _MAX_PARAMETERS = 100
 
 
 async def pieces(request: Request) -> AsyncIterator[bytes]:
-    """The pieces of a body declared with `stream`, as they arrive."""
+    """The pieces of a body declared with `stream`, as they arrive; behind the last, an Idempotency-Key is heeded (an
+    operation has no effect before)."""
     stream: Any = request.stream
+    attempt = attempt_var.get()
+    digest = hashlib.sha256()
     while (piece := await stream.read()) is not None:
+        if attempt is not None:
+            digest.update(piece)
         yield piece
+    if attempt is not None:
+        await attempt.settle(digest.digest())
 
 
 def check_accept(accept: str, offered: tuple[str, ...]) -> None:
