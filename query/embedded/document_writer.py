@@ -6,18 +6,17 @@ import base64
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from libs.errors import NotFoundError
 from query.document_store import Document
-from query.embedded.catalogue import ColumnDef, add_columns, make_multi, mark_ignored
+from query.embedded.catalogue import ColumnDef, add_columns, make_multi, mark_ignored, note_sequence
 from query.embedded.document_json import DocumentFault
 from query.embedded.document_parser import Parsed, attach, parse_document
-from query.embedded.documents_state import DocumentsState, Index
+from query.embedded.documents_state import Index
 from query.embedded.mapping import Node, ObjectNode
 from query.embedded.staging import staged
 
@@ -32,17 +31,17 @@ FIXED = (
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentWrite:
-    """Some documents of one caller. With `replace` an existing id is written over."""
+class Held:
+    """What a document is versioned by: how often it was written, and its place in the order of all writes."""
 
-    documents: Sequence[Document]
-    replace: bool
+    version: int
+    seq: int
 
 
 @dataclass(slots=True)
 class _Row:
     id: str
-    version: int
+    held: Held
     source: str
     size: int  # bytes of the source
     parsed: Parsed
@@ -53,44 +52,17 @@ def new_id() -> str:
     return base64.urlsafe_b64encode(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(9)).decode()
 
 
-class IndexTarget:
-    """The writer's target for one index (`key`: instance and name)."""
+class Batch:
+    """What one transaction does to the documents of one index. `held` are those of its ids that there are, by now."""
 
-    def __init__(self, state: DocumentsState, key: tuple[str, str]) -> None:
-        self.state = state
-        self.key = key
-
-    def apply(self, cursor: Cursor, payloads: Sequence[DocumentWrite]) -> Sequence[Any]:
-        """One list of entries a payload, or NotFoundError when the index has gone meanwhile."""
-        index = self.state.indices.get(self.key)
-        if index is None:
-            missing = NotFoundError(f"There is no index {self.key[1]!r}.", code="INDEX_UNKNOWN", source=self.key[0])
-            return [missing] * len(payloads)
-        given = {document.id for write in payloads for document in write.documents if document.id is not None}
-        batch = _Batch(cursor, index, _versions(cursor, index, given))
-        outcomes = [[batch.take(document, write.replace) for document in write.documents] for write in payloads]
-        batch.store()
-        self.state.touch(index)
-        return outcomes
-
-
-def _versions(cursor: Cursor, index: Index, ids: set[str]) -> dict[str, int]:
-    """The versions of those of the ids that exist."""
-    if not ids:
-        return {}
-    marks = ", ".join("?" * len(ids)) if len(ids) <= 200 else "SELECT unnest(?::VARCHAR[])"
-    params: list[Any] = list(ids) if len(ids) <= 200 else [list(ids)]
-    return dict(cursor.execute(f"SELECT _id, _version FROM {index.table} WHERE _id IN ({marks})", params).fetchall())
-
-
-class _Batch:
-    """The rows of one transaction for one index."""
-
-    def __init__(self, cursor: Cursor, index: Index, versions: dict[str, int]) -> None:
-        self.cursor, self.index, self.versions = cursor, index, versions
-        self.stored = frozenset(versions)
-        self.rows: dict[str, _Row] = {}
-        self.remapped = False
+    def __init__(self, cursor: Cursor, index: Index, ids: Collection[str]) -> None:
+        self.cursor, self.index = cursor, index
+        self.held = _held(cursor, index, ids)
+        self._stored = frozenset(self.held)
+        self._rows: dict[str, _Row] = {}
+        self._gone: set[str] = set()
+        self._sequence = index.sequence
+        self._remapped = False
 
     def take(self, document: Document, replace: bool) -> dict[str, Json]:
         """The document's entry in the answer; its row waits for `store`."""
@@ -100,31 +72,54 @@ class _Batch:
             return {"_id": document.id, "status": 400, "error": {"type": fault.kind, "reason": fault.reason}}
 
     def _take(self, document: Document, replace: bool) -> dict[str, Json]:
-        identifier = new_id() if document.id is None else _checked(document.id)
-        parsed = parse_document(document.source, self.index.mapping, identifier)
-        version = self.versions.get(identifier, 0)
-        if version and not replace:
-            reason = f"[{identifier}]: version conflict, document already exists (current version [{version}])"
+        identifier = new_id() if document.id is None else checked_id(document.id)
+        held = self.held.get(identifier)
+        if held is not None and not replace:
+            parse_document(document.source, self.index.mapping, identifier)
+            reason = f"[{identifier}]: version conflict, document already exists (current version [{held.version}])"
             return {
                 "_id": identifier,
                 "status": 409,
                 "error": {"type": "version_conflict_engine_exception", "reason": reason},
             }
+        version = self.put(identifier, document.source).version
+        result, status = ("created", 201) if held is None else ("updated", 200)
+        return {"_id": identifier, "_version": version, "result": result, "status": status}
+
+    def put(self, identifier: str, source: bytes) -> Held:
+        """Makes or replaces a document. Raises DocumentFault, and then has done nothing."""
+        parsed = parse_document(source, self.index.mapping, identifier)
         if parsed.added:
             self._extend(attach(parsed, self.index.mapping))
         self._widen(parsed)
-        self.rows.pop(identifier, None)
-        self.rows[identifier] = _Row(identifier, version + 1, document.source.decode(), len(document.source), parsed)
-        self.versions[identifier] = version + 1
-        result, status = ("updated", 200) if version else ("created", 201)
-        return {"_id": identifier, "_version": version + 1, "result": result, "status": status}
+        earlier = self.held.get(identifier)
+        held = self.held[identifier] = Held(1 if earlier is None else earlier.version + 1, self._next())
+        self._rows.pop(identifier, None)
+        self._rows[identifier] = _Row(identifier, held, source.decode(), len(source), parsed)
+        return held
+
+    def remove(self, identifier: str) -> Held:
+        """Deletes a document that there is; answers the write that deleted it."""
+        held = self.held.pop(identifier)
+        self._rows.pop(identifier, None)
+        self._gone.add(identifier)
+        return Held(held.version + 1, self._next())
+
+    def pending(self, identifier: str) -> bytes | None:
+        """The source that this transaction has given the document, if it has."""
+        row = self._rows.get(identifier)
+        return None if row is None else row.source.encode()
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence - 1
 
     def _extend(self, nodes: Sequence[Node]) -> None:
         """Columns for what dynamic mapping has added."""
         index = self.index
         fresh = [index.new_column(leaf) for node in nodes for leaf in columns_for(node)]
         add_columns(self.cursor, index.table, index.id, fresh, index.rows)
-        self.index.reshaped = self.remapped = True
+        self.index.reshaped = self._remapped = True
 
     def _widen(self, parsed: Parsed) -> None:
         columns = self.index.columns
@@ -139,33 +134,39 @@ class _Batch:
 
     def store(self) -> None:
         """Writes the rows, and the mapping when it has changed."""
-        index, rows = self.index, list(self.rows.values())
-        if self.remapped:
+        index, rows = self.index, list(self._rows.values())
+        if self._remapped:
             text = json.dumps(index.mapping.root.raw)
             self.cursor.execute("UPDATE hm_indices SET mappings = ? WHERE id = ?", [text, index.id])
-        if not rows:
-            return
-        replaced = [row.id for row in rows if row.id in self.stored]
-        if replaced:
-            old = self.cursor.execute(
-                f"DELETE FROM {index.table} WHERE _id IN (SELECT unnest(?::VARCHAR[])) RETURNING _bytes", [replaced]
-            ).fetchall()
-            index.size -= sum(size for (size,) in old)
-        columns = self._columns(rows)
-        names = ", ".join(columns)
-        with staged(self.cursor, columns, len(rows)) as stage:
-            self.cursor.execute(f"INSERT INTO {index.table}({names}) SELECT {names} FROM {stage}")
-        index.sequence += len(rows)
-        index.rows += len(rows) - len(replaced)
+        self._delete()
+        if rows:
+            columns = self._columns(rows)
+            names = ", ".join(columns)
+            with staged(self.cursor, columns, len(rows)) as stage:
+                self.cursor.execute(f"INSERT INTO {index.table}({names}) SELECT {names} FROM {stage}")
+        index.sequence = self._sequence
+        index.rows += len(rows)
         index.size += sum(row.size for row in rows)
 
+    def _delete(self) -> None:
+        """The rows of documents that are replaced or go."""
+        index = self.index
+        going = list(self._stored & (self._gone | self._rows.keys()))
+        if going:
+            old = self.cursor.execute(
+                f"DELETE FROM {index.table} WHERE _id IN (SELECT unnest(?::VARCHAR[])) RETURNING _bytes", [going]
+            ).fetchall()
+            index.size -= sum(size for (size,) in old)
+            index.rows -= len(old)
+        if self._gone:
+            note_sequence(self.cursor, index.id, self._sequence)
+
     def _columns(self, rows: Sequence[_Row]) -> dict[str, tuple[str, Sequence[Any]]]:
-        first = self.index.sequence
         numbers = self.index.columns
         columns: dict[str, tuple[str, Sequence[Any]]] = {
             "_id": ("VARCHAR", [row.id for row in rows]),
-            "_seq": ("BIGINT", range(first, first + len(rows))),
-            "_version": ("BIGINT", [row.version for row in rows]),
+            "_seq": ("BIGINT", [row.held.seq for row in rows]),
+            "_version": ("BIGINT", [row.held.version for row in rows]),
             "_bytes": ("INTEGER", [row.size for row in rows]),
             "_source": ("VARCHAR", [row.source for row in rows]),
         }
@@ -195,6 +196,16 @@ def _joined(texts: list[str]) -> str:
     return "[" + ",".join(texts) + "]"
 
 
+def _held(cursor: Cursor, index: Index, ids: Collection[str]) -> dict[str, Held]:
+    """Those of the ids that exist."""
+    if not ids:
+        return {}
+    marks = ", ".join("?" * len(ids)) if len(ids) <= 200 else "SELECT unnest(?::VARCHAR[])"
+    params: list[Any] = list(ids) if len(ids) <= 200 else [list(ids)]
+    rows = cursor.execute(f"SELECT _id, _version, _seq FROM {index.table} WHERE _id IN ({marks})", params).fetchall()
+    return {identifier: Held(version, seq) for identifier, version, seq in rows}
+
+
 def columns_for(node: Node) -> tuple[Node, ...]:
     """The members that need a column (or, sharing their parent's, a number) of their own."""
     if isinstance(node, ObjectNode):
@@ -202,7 +213,7 @@ def columns_for(node: Node) -> tuple[Node, ...]:
     return (node, *node.subs)
 
 
-def _checked(identifier: str) -> str:
+def checked_id(identifier: str) -> str:
     length = len(identifier.encode())
     if length > MAX_ID_BYTES:
         raise DocumentFault(

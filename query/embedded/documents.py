@@ -19,16 +19,17 @@ from query.backend import Query
 from query.catalog import SourceRef, Table
 from query.document_store import Document
 from query.embedded.catalogue import drop_table, next_id, note_columns
+from query.embedded.document_changes import DocumentWrite, IndexTarget
 from query.embedded.document_relation import compiled, ignored_check, table_of
-from query.embedded.document_writer import FIXED, DocumentWrite, IndexTarget
+from query.embedded.document_writer import FIXED
 from query.embedded.documents_state import Index
-from query.embedded.index_changes import IndexChanges
 from query.embedded.index_settings import read_settings
 from query.embedded.mapping import Leaf, read_mapping, walk
 from query.embedded.query import EmbeddedQuery
 from query.embedded.readers import TablesChanged
 from query.embedded.search import read_search
 from query.embedded.search_several import Searches
+from query.embedded.single_documents import SingleDocuments
 from query.names import exact_index, index_or_pattern
 from query.plan import Scan
 
@@ -37,7 +38,7 @@ Json = Any
 BULK_PART = 2_000  # documents in one write to the store, so that small writes of others come in between
 
 
-class EmbeddedDocuments(IndexChanges):
+class EmbeddedDocuments(SingleDocuments):
     """A DocumentStore."""
 
     async def table(self, source: SourceRef, context: RequestContext) -> Table:

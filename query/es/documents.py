@@ -40,7 +40,7 @@ class EsDocuments:
         exact_index(index)
         body = orjson.dumps({"ids": [identifier]})
         held, answer = await _both(
-            index_ids(self._client, index, context),
+            self._index_id(index, context),
             self._client.read("POST", f"/{index}/_mget", context, body),
         )
         with self._client.reading():
@@ -57,7 +57,7 @@ class EsDocuments:
     ) -> Sequence[Changed | HostMonitorError]:
         exact_index(index)
         # An index that is not there would be made by a write.
-        held = await index_ids(self._client, index, context)
+        held = await self._index_id(index, context)
         sent = [change for change in changes if not _outdated(change, held)]
         items = await self._send(index, sent, refresh, context) if sent else []
         if len(items) != len(sent):
@@ -81,6 +81,16 @@ class EsDocuments:
                 raise self._client.partial("some shards gave no count")
             return int(answer["count"])
 
+    async def _index_id(self, index: str, context: RequestContext) -> str:
+        """The unique id of the index that the name stands for. Raises RequestError (UNSUPPORTED: an alias of several)."""
+        held = await index_ids(self._client, index, context)
+        if len(held) > 1:
+            raise RequestError(
+                f"The alias {index!r} has {len(held)} indices, and this is done to one index alone.",
+                code="UNSUPPORTED", source=self._client.name, hint="name one of " + ", ".join(sorted(held)[:12]),
+            )  # fmt: skip
+        return next(iter(held.values()))
+
     async def _send(
         self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
     ) -> Sequence[Mapping[str, Any]]:
@@ -94,12 +104,10 @@ class EsDocuments:
         with self._client.reading():
             return [outcome for item in self._client.parsed(answer)["items"] for outcome in item.values()]
 
-    def _outcome(
-        self, index: str, change: Change, item: Mapping[str, Any], held: Mapping[str, str]
-    ) -> Changed | HostMonitorError:
+    def _outcome(self, index: str, change: Change, item: Mapping[str, Any], held: str) -> Changed | HostMonitorError:
         with self._client.reading():
             if item.get("result") == "not_found" or item.get("error", {}).get("type") == "document_missing_exception":
-                return self._missing(index, change.id)
+                return self._missing(index, change.id) if change.expected is None else self._conflict(change.id)
             if "error" not in item:
                 return Changed(item["_id"], item["_version"], _revision(item, held), item["result"])
             if item["status"] != 409:
@@ -138,27 +146,23 @@ class EsDocuments:
         return source
 
 
-async def _both(ids: Awaitable[Mapping[str, str]], document: Awaitable[bytes]) -> tuple[Mapping[str, str], bytes]:
+async def _both(held: Awaitable[str], document: Awaitable[bytes]) -> tuple[str, bytes]:
     """Both, asked for at the same time; what failed is raised when both have ended."""
-    held, answer = await asyncio.gather(ids, document, return_exceptions=True)
-    if isinstance(held, BaseException):
-        raise held
+    found, answer = await asyncio.gather(held, document, return_exceptions=True)
+    if isinstance(found, BaseException):
+        raise found
     if isinstance(answer, BaseException):
         raise answer
-    return held, answer
+    return found, answer
 
 
-def _revision(item: Mapping[str, Any], held: Mapping[str, str]) -> Revision:
-    return Revision(_index_id(held), int(item["_seq_no"]), int(item["_primary_term"]))
+def _revision(item: Mapping[str, Any], held: str) -> Revision:
+    return Revision(held, int(item["_seq_no"]), int(item["_primary_term"]))
 
 
-def _index_id(held: Mapping[str, str]) -> str:
-    return ",".join(sorted(held.values()))
-
-
-def _outdated(change: Change, held: Mapping[str, str]) -> bool:
+def _outdated(change: Change, held: str) -> bool:
     """Whether it expects a revision of an earlier index of this name."""
-    return isinstance(change.expected, Revision) and change.expected.index != _index_id(held)
+    return isinstance(change.expected, Revision) and change.expected.index != held
 
 
 def _lines(change: Change) -> bytes:
@@ -167,7 +171,7 @@ def _lines(change: Change) -> bytes:
     about: dict[str, str | int] = {"_id": change.id}
     if isinstance(change.expected, Revision):
         about |= {"if_seq_no": change.expected.seq_no, "if_primary_term": change.expected.primary_term}
-    elif change.expected == "absent":
+    elif change.action == "put" and change.expected == "absent":
         action = "create"
     elif change.action == "patch":
         about["retry_on_conflict"] = _RETRIES

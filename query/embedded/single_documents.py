@@ -1,0 +1,50 @@
+"""Documents by their id on the embedded store: read from the last commit, changed by the one writer, in the order asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.context import RequestContext
+from libs.errors import HostMonitorError, NotFoundError
+from query.document_store import Change, Changed, Revision, StoredDocument
+from query.embedded.document_changes import DocumentChanges, IndexTarget
+from query.embedded.index_changes import IndexChanges
+from query.embedded.readers import Row, TablesChanged
+from query.names import exact_index
+
+
+class SingleDocuments(IndexChanges):
+    """See query.document_store.DocumentStore."""
+
+    async def document(self, index: str, identifier: str, context: RequestContext) -> StoredDocument:
+        exact_index(index)
+        try:
+            uuid, rows = await self._rows(index, identifier, context)
+        except TablesChanged:  # the index was made anew meanwhile
+            uuid, rows = await self._rows(index, identifier, context)
+        if not rows:
+            message = f"There is no document {identifier[:60]!r} in {index!r}."
+            raise NotFoundError(message, code="DOCUMENT_UNKNOWN", source=self.name)
+        source, version, seq = rows[0]
+        return StoredDocument(identifier, source.encode(), version, Revision(uuid, seq))
+
+    async def change(
+        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
+    ) -> Sequence[Changed | HostMonitorError]:
+        key = (self.name, self._view(exact_index(index)).name)
+        target = IndexTarget(self.store.documents, key)
+        size = sum(len(change.source) for change in changes)
+        outcomes: Sequence[Changed | HostMonitorError] = await self.store.writer.submit(
+            ("documents", key), target, DocumentChanges(changes), size, context, self.name
+        )
+        return outcomes
+
+    async def count(self, index: str, context: RequestContext) -> int:
+        return self._exactly(exact_index(index)).rows
+
+    async def _rows(self, index: str, identifier: str, context: RequestContext) -> tuple[str, list[Row]]:
+        """The index's unique id, and the document's source, version and place in the order of writes."""
+        view = self._view(index)
+        sql = f"SELECT _source, _version, _seq FROM {view.table} WHERE _id = ?"
+        async with self.store.readers.reader(context, self.name) as reader:
+            return view.uuid, await reader.all(sql, [identifier])
