@@ -1,15 +1,25 @@
-"""Reads the large bodies of ingest from the connection, piece by piece, within caps; gzip too (T12)."""
+"""Reads the large bodies of ingest from the connection, piece by piece, within caps; gzip too (T12).
+
+A body is checked whole before any of it is written, so one that is cut off or wrong writes nothing. What memory should not
+hold meanwhile waits in a file (libs/overflow.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sanic import Request
 
+from libs.context import RequestContext
 from libs.errors import RequestError
+from libs.overflow import Overflow
 from libs.rest import pieces
 
 _Parsed = TypeVar("_Parsed")
@@ -25,19 +35,23 @@ _PARSED_APART_BYTES = 1 << 20
 
 async def read_body(request: Request, cap: int) -> bytes:
     """The whole body, decompressed, of at most `cap` bytes. Raises RequestError (BODY_TOO_LARGE, BODY_INVALID)."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > cap:
-        raise _too_large(cap)
-    if request.headers.get("content-encoding", "identity").strip().lower() == "gzip":
-        return await _inflated(request, cap)
-    parts: list[bytes] = []
-    size = 0
-    async for piece in pieces(request):
-        size += len(piece)
-        if size > cap:
-            raise _too_large(cap)
-        parts.append(piece)
-    return b"".join(parts)
+    return b"".join([part async for part in _arriving(request, cap)])
+
+
+@asynccontextmanager
+async def received(request: Request, cap: int, folder: Path) -> AsyncIterator[Overflow]:
+    """As `read_body`; past some megabytes it is in a file in `folder`. Raises also UnavailableError (SPOOL_FULL)."""
+    with closing(Overflow(folder)) as body:
+        async for part in _arriving(request, cap):
+            await body.write(part)
+        yield body
+
+
+def begin_piece(request: Request, context: RequestContext) -> None:
+    """Each piece of a long body has the whole time of a request, as each page of a stream has."""
+    context.deadline = time.monotonic() + context.limits.timeout_seconds
+    stream: Any = request.stream
+    stream.protocol.goes_on()
 
 
 async def apart(size: int, parse: Callable[..., _Parsed], *arguments: Any) -> _Parsed:
@@ -47,16 +61,32 @@ async def apart(size: int, parse: Callable[..., _Parsed], *arguments: Any) -> _P
     return await asyncio.to_thread(parse, *arguments)
 
 
-async def _inflated(request: Request, cap: int) -> bytes:
+async def _arriving(request: Request, cap: int) -> AsyncIterator[bytes]:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > cap:
+        raise _too_large(cap)
+    if request.headers.get("content-encoding", "identity").strip().lower() == "gzip":
+        async for part in _inflated(request, cap):
+            yield part
+        return
+    size = 0
+    async for piece in pieces(request):
+        size += len(piece)
+        if size > cap:
+            raise _too_large(cap)
+        yield piece
+
+
+async def _inflated(request: Request, cap: int) -> AsyncIterator[bytes]:
     """Inflates while it arrives: a bomb is refused before it has grown."""
     inflater = Inflater(cap)
     async for piece in pieces(request):
-        if len(piece) > _THREAD_BYTES:
-            # Inflating holds the processor for long; the event loop stays free.
-            await asyncio.to_thread(inflater.feed, piece)
-        else:
-            inflater.feed(piece)
-    return inflater.finish()
+        steps = inflater.feed(piece)
+        # Inflating holds the processor for long; the event loop stays free.
+        step = partial(next, steps, None)
+        while (part := await asyncio.to_thread(step) if len(piece) > _THREAD_BYTES else step()) is not None:
+            yield part
+    inflater.finish()
 
 
 class Inflater:
@@ -65,29 +95,27 @@ class Inflater:
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
-        self._parts: list[bytes] = []
         self._taken = 0
         self._made = 0
         self._members = 0
         self._member: zlib._Decompress | None = None
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What a piece holds, in steps of bounded size."""
         self._taken += len(piece)
         room = min(self._cap, max(RATIO_FREE_BYTES, MAX_RATIO * self._taken))
         for part in self._inflate(piece):
             self._made += len(part)
             if self._made > room:
-                self._parts.clear()
                 raise _too_large(self._cap)
-            self._parts.append(part)
+            yield part
 
-    def finish(self) -> bytes:
+    def finish(self) -> None:
+        """Raises RequestError where there is no end, or nothing at all."""
         if self._member is not None or not self._members:
             raise _broken("it ends before its end mark")
-        return b"".join(self._parts)
 
     def _inflate(self, rest: bytes) -> Iterator[bytes]:
-        """What a piece holds, in steps of bounded size."""
         while rest:
             member = self._member or self._next()
             try:

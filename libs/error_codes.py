@@ -102,6 +102,7 @@ _ROWS = (
     ("JOB_UNKNOWN", 404, 40409, "There is no such job of this caller",
      "GET /mix/job lists them; a job is deleted when it expires."),
     ("ALIAS_UNKNOWN", 404, 40410, "There is no such alias of this index", "GET /mix/catalog lists them."),
+    ("DOCUMENT_UNKNOWN", 404, 40411, "There is no such document in the index", "POST /es/<index>/query finds ids."),
     ("REGION_UNKNOWN", 404, 40406, "No instance belongs to this region", "Set `region` on an instance."),
     ("METHOD_NOT_ALLOWED", 405, 40501, "The route does not take this method", "See the Allow header."),
     ("CURSOR_INVALID", 400, 40006, "A cursor is none of this query, this caller or this service",
@@ -159,8 +160,8 @@ _ROWS = (
     ("JOB_INTERRUPTED", 503, 50306, "The service stopped while a job ran", "Start it again."),
     ("OVERLOADED", 503, 50304, "The service has too much to do", "Repeat later."),
     ("STORE_FULL", 507, 50701, "The store has no room", "Free room on its disk; reads still work."),
-    ("SPOOL_FULL", 507, 50702, "There is no room for the result of a job",
-     "Delete jobs that are done, or free room on the disk of the data folder."),
+    ("SPOOL_FULL", 507, 50702, "There is no room on the disk of the data folder",
+     "Delete jobs that are done, or free room there."),
     ("DEADLINE_EXCEEDED", 504, 50401, "The answer did not come within the deadline",
      "Narrow the query or raise options.timeout."),
 )

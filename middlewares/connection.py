@@ -159,6 +159,10 @@ class StrictProtocol(HttpProtocol):
         transport.write(data)
         self._time = time.monotonic()
 
+    def goes_on(self) -> None:
+        """Told by a handler that works through a long body: the time that it has to answer begins anew."""
+        self._time = time.monotonic()
+
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what has arrived."""
         # The connection's task makes it; the loop may hand over the first bytes before it runs that.

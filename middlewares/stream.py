@@ -61,6 +61,25 @@ async def send_stream(
             request.transport.close()
 
 
+async def send_json(request: Request, status: int, pieces: AsyncIterator[bytes]) -> None:
+    """Answers a body that is made already, and that memory should not hold."""
+    answer = await request.respond(status=status, content_type="application/json")
+    sender = _Sender(request, answer)
+    complete = False
+    try:
+        async for piece in pieces:
+            await sender.send(piece)
+        complete = True
+    except HostMonitorError as error:
+        METRICS.error(error.code.name)
+        _log.error("answer cut", code=error.code.name, message=error.message, bytes=sender.sent)
+    except Stalled:
+        _log.warning("answer cut: the client takes nothing", seconds=STALLED_SECONDS, bytes=sender.sent)
+    finally:
+        if not complete:
+            request.transport.close()
+
+
 class _Sender:
     """Sends pieces, each once the client has room for it."""
 

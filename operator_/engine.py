@@ -44,7 +44,7 @@ class Engine:
     def __init__(self, spill_dir: str | Path, memory_mb: int = 256, threads: int = 2, spill_mb: int = 4096) -> None:
         self.memory = f"{memory_mb} MB"
         self.threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="engine")
-        folder = Path(spill_dir)
+        self.folder = folder = Path(spill_dir)
         folder.mkdir(parents=True, exist_ok=True)
         config: dict[str, Any] = {
             "memory_limit": f"{memory_mb}MB",

@@ -74,8 +74,23 @@ def _plain(body: bytes) -> PlainDocuments | None:
 def careful_ndjson(body: bytes) -> list[Document]:
     """As `parse_ndjson`, for documents of any kind, one by one."""
     issues = Issues()
+    return _all(_carefully(body, 0, issues), issues)
+
+
+def read_piece(piece: bytes, first: int, issues: Issues) -> Sequence[Document]:
+    """The documents of one piece of a long NDJSON body, maybe none; `first` of them stand before it. What is wrong is added
+    to `issues`."""
+    return _plain(piece) or _carefully(piece, first, issues)
+
+
+def count_lines(piece: bytes) -> int:
+    """How many lines of NDJSON are not empty."""
+    return sum(map(bool, map(bytes.strip, piece.split(b"\n"))))
+
+
+def _carefully(body: bytes, first: int, issues: Issues) -> list[Document]:
     found: list[Document] = []
-    at = 0
+    at = first
     for line in body.split(b"\n"):
         raw = line.strip()
         if not raw:
@@ -90,7 +105,7 @@ def careful_ndjson(body: bytes) -> list[Document]:
         if len(issues.found) >= MAX_ISSUES:
             break
         at += 1
-    return _all(found, issues)
+    return found
 
 
 def _gather(document: Document | None, found: list[Document]) -> None:

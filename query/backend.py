@@ -215,9 +215,15 @@ class SeriesStore(Backend, Protocol):
         ...
 
     async def write_lines(
-        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext
+        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext, first: int = 1
     ) -> WriteReport:
-        """Line protocol as it came, checked to hold points of `measurement` alone. `precision`: ns u ms s m h."""
+        """Line protocol as it came, checked to hold points of `measurement` alone. `precision`: ns u ms s m h; `first` is
+        the number that the first line has where a message names one."""
+        ...
+
+    def check_lines(self, measurement: str, lines: bytes, precision: str, now_ns: int, first: int = 1) -> int:
+        """How many lines `write_lines` would write or drop: none of them is blank or a comment. Pure, and may be called in a
+        thread. Raises RequestError (NAME_INVALID, VALUE_INVALID) where it would, but not for no line at all."""
         ...
 
 

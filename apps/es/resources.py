@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from sanic import Request
 
 from apps.es.dsl import check_dsl
+from apps.es.long_bulk import LongBulk, answer, check
 from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
-from apps.ingest import apart, read_body
+from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import DocumentInstance
 from libs.errors import NotSupportedError
+from libs.overflow import Overflow
 from libs.rest import Namespace, Reply, Resource
+from middlewares.stream import send_json
 from parser.documents import parse_array, parse_document, parse_ndjson
+from query.document_store import Document
 from query.plain_documents import StoredItems
 
 NDJSON = "application/x-ndjson"
@@ -178,10 +185,23 @@ class Documents(DocumentResource):
     @namespace.fails("VALUE_INVALID")
     @namespace.allow("write")
     async def post(self, request: Request, index: str, query: BulkQuery) -> Any:
+        if not is_ndjson(request):
+            array = await read_body(request, self.instance.ingest_bytes)
+            return await self._written(index, await apart(len(array), parse_array, array), query)
+        folder = self.instance.services.engine.folder
+        async with received(request, self.instance.ingest_bytes, folder) as body:
+            if body.small:
+                return await self._written(index, await apart(body.size, parse_ndjson, body.whole()), query)
+            await check(body)
+            with closing(Overflow(folder)) as items:
+                context = self.instance.services.new_context()
+                begin = partial(begin_piece, request, context)
+                bulk = LongBulk(self.store, index, query.refresh, query.mode == "replace", context, begin, items)
+                await bulk.write(body)
+                return await send_json(request, 207 if bulk.failed else 200, answer(bulk.failed, items))
+
+    async def _written(self, index: str, documents: Sequence[Document], query: BulkQuery) -> Any:
         context = self.instance.services.new_context()
-        body = await read_body(request, self.instance.ingest_bytes)
-        parse = parse_ndjson if is_ndjson(request) else parse_array
-        documents = await apart(len(body), parse, body)
         items = await self.store.bulk(index, documents, query.refresh, context, replace=query.mode == "replace")
         if isinstance(items, StoredItems):
             return {"errors": False, "items": items.json}

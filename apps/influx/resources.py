@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sanic import Request
 
+from apps.influx.long_lines import LongLines
 from apps.influx.models import DatabaseBody, DatabaseQuery, PointBody, PrecisionQuery
-from apps.ingest import apart, read_body
+from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import SeriesInstance
 from libs.errors import NotSupportedError, RequestError
 from libs.rest import Namespace, Reply, Resource
@@ -208,16 +210,24 @@ class Points(SeriesResource):
     @namespace.fails("WRITE_REFUSED")
     @namespace.allow("write")
     async def post(self, request: Request, db: str, measurement: str, query: PrecisionQuery) -> Any:
-        context = self.instance.services.new_context()
-        body = await read_body(request, self.instance.ingest_bytes)
         media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type == LINES:
-            report = await self.store.write_lines(db, measurement, body, query.precision, context)
-        else:
-            parse = parse_ndjson if media_type == NDJSON else parse_array
-            points = await apart(len(body), parse, body, measurement, context.now_ns)
-            report = await self.store.write(db, points, context)
-        return written(report)
+            return written(await self._write_lines(request, db, measurement, query.precision))
+        context = self.instance.services.new_context()
+        body = await read_body(request, self.instance.ingest_bytes)
+        parse = parse_ndjson if media_type == NDJSON else parse_array
+        points = await apart(len(body), parse, body, measurement, context.now_ns)
+        return written(await self.store.write(db, points, context))
+
+    async def _write_lines(self, request: Request, db: str, measurement: str, precision: str) -> WriteReport:
+        services, cap = self.instance.services, self.instance.ingest_bytes
+        async with received(request, cap, services.engine.folder) as body:
+            context = services.new_context()
+            if body.small:
+                return await self.store.write_lines(db, measurement, body.whole(), precision, context)
+            lines = LongLines(self.store, db, measurement, precision)
+            counts = await lines.check(body, context.now_ns)
+            return await lines.write(body, counts, context, partial(begin_piece, request, context))
 
 
 def written(report: WriteReport) -> Reply:

@@ -67,9 +67,17 @@ class Lines:
             self.reasons[reason] = None
 
 
-def read_lines(body: bytes, measurement: str, precision: str, now_ns: int) -> Lines:
-    """The points of one measurement. Raises RequestError (VALUE_INVALID): not UTF-8, another precision, a line of another
-    measurement, no line at all; nothing is to be written then."""
+def read_lines(body: bytes, measurement: str, precision: str, now_ns: int, first: int = 1) -> Lines:
+    """As `read_some`. Raises RequestError (VALUE_INVALID) also where there is no line at all."""
+    found = read_some(body, measurement, precision, now_ns, first)
+    if not found.rows and not found.dropped:
+        raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
+    return found
+
+
+def read_some(body: bytes, measurement: str, precision: str, now_ns: int, first: int = 1) -> Lines:
+    """The points of one measurement; `first` is the first line's number. Raises RequestError (VALUE_INVALID): not UTF-8,
+    another precision, a line of another measurement; nothing is to be written then."""
     tick = NS_PER_TICK.get(precision)
     if tick is None:
         raise RequestError(
@@ -83,24 +91,22 @@ def read_lines(body: bytes, measurement: str, precision: str, now_ns: int) -> Li
         ) from None
     if "\x00" in text:
         raise RequestError("A line holds a zero character.", code="VALUE_INVALID", pointer="")
-    reader = _Reader(measurement, tick, now_ns // tick * tick)
+    reader = _Reader(measurement, tick, now_ns // tick * tick, first)
     if "\\" in text or '"' in text:
         reader.slowly(text)
     else:
         reader.quickly(text)
-    if not reader.found.rows and not reader.found.dropped:
-        raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
     return reader.found
 
 
 class _Reader:
-    def __init__(self, measurement: str, tick: int, now: int) -> None:
+    def __init__(self, measurement: str, tick: int, now: int, first: int) -> None:
         self.found = Lines()
         self._measurement = measurement
         self._tick = tick
         self._now = now
         self._heads: dict[str, Tags] = {}
-        self._number = 0
+        self._number = first - 1
 
     def quickly(self, text: str) -> None:
         """Without quotes and backslashes every line feed ends a line, every space and comma parts."""

@@ -18,7 +18,7 @@ from query.backend import Point, Query, WriteReport
 from query.catalog import SourceRef, Table
 from query.embedded.backend import EmbeddedBackend
 from query.embedded.catalogue import drop_table, next_id
-from query.embedded.line_protocol import Row, read_lines
+from query.embedded.line_protocol import Row, read_lines, read_some
 from query.embedded.query import EmbeddedQuery
 from query.embedded.series_names import (
     MAX_TIME,
@@ -151,14 +151,14 @@ class EmbeddedSeries(EmbeddedBackend):
         return await self._submit(db, write, 100 * len(points), context)
 
     async def write_lines(
-        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext
+        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext, first: int = 1
     ) -> WriteReport:
         self._database(db)
         measurement_name(measurement)
         if len(lines) > 256 * 1024:
-            found = await asyncio.to_thread(read_lines, lines, measurement, precision, context.now_ns)
+            found = await asyncio.to_thread(read_lines, lines, measurement, precision, context.now_ns, first)
         else:
-            found = read_lines(lines, measurement, precision, context.now_ns)
+            found = read_lines(lines, measurement, precision, context.now_ns, first)
         written, dropped, reasons = 0, found.dropped, dict(found.reasons)
         for start in range(0, len(found.rows), PART):
             part = [(position, row) for position, row in enumerate(found.rows[start : start + PART], start)]
@@ -167,6 +167,11 @@ class EmbeddedSeries(EmbeddedBackend):
             dropped += report.dropped
             reasons |= dict.fromkeys(report.reasons)
         return WriteReport(written, dropped, tuple(reasons)[:10])
+
+    def check_lines(self, measurement: str, lines: bytes, precision: str, now_ns: int, first: int = 1) -> int:
+        measurement_name(measurement)
+        found = read_some(lines, measurement, precision, now_ns, first)
+        return len(found.rows) + found.dropped
 
     async def _submit(self, db: str, write: PointsWrite, size: int, context: RequestContext) -> WriteReport:
         key = (self.name, db)

@@ -17,7 +17,7 @@ from query.influx.decode import rows_of, series
 from query.influx.line_protocol import NO_TYPES, Encoder
 from query.influx.quote import database_name, identifier, measurement_name
 from query.influx.table import Measurement
-from query.influx.text_lines import check
+from query.influx.text_lines import check, read
 from query.influx.writing import LineWriter
 from query.point_columns import PointColumns
 
@@ -126,20 +126,24 @@ class InfluxStore(InfluxBackend):
         return report
 
     async def write_lines(
-        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext
+        self, db: str, measurement: str, lines: bytes, precision: str, context: RequestContext, first: int = 1
     ) -> WriteReport:
         """Lines that are none are dropped, and told. Raises RequestError (NAME_INVALID; VALUE_INVALID for a line of another
         measurement or no line at all: nothing was written), NotFoundError, StoreError."""
         database_name(db)
         if len(lines) < _THREAD_BYTES:
-            found = check(lines, measurement, precision, context.now_ns)
+            found = check(lines, measurement, precision, context.now_ns, first)
         else:
-            found = await asyncio.to_thread(check, lines, measurement, precision, context.now_ns)
+            found = await asyncio.to_thread(check, lines, measurement, precision, context.now_ns, first)
         try:
             writer = LineWriter(self.client, db, measurement, precision, context)
             return await writer.write(found.batches, found.count, found.bad)
         finally:
             self.forget(self._source(db, measurement))
+
+    def check_lines(self, measurement: str, lines: bytes, precision: str, now_ns: int, first: int = 1) -> int:
+        found = read(lines, measurement, precision, now_ns, first)
+        return found.count + len(found.bad)
 
     async def _known_table(self, db: str, measurement: str, context: RequestContext) -> Table | None:
         """None for a measurement that is not there yet."""

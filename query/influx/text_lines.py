@@ -49,17 +49,24 @@ class TextLines:
     bad: tuple[str, ...] = ()
 
 
-def check(lines: bytes, measurement: str, precision: str, now_ns: int) -> TextLines:
-    """Points of `measurement` alone; those without a time get `now_ns`. Raises RequestError (NAME_INVALID,
-    VALUE_INVALID: a line that is none, or of another measurement, or no line at all)."""
+def check(lines: bytes, measurement: str, precision: str, now_ns: int, first: int = 1) -> TextLines:
+    """As `read`. Raises RequestError (VALUE_INVALID) also where there is no line at all."""
+    found = read(lines, measurement, precision, now_ns, first)
+    if not found.count and not found.bad:
+        raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
+    return found
+
+
+def read(lines: bytes, measurement: str, precision: str, now_ns: int, first: int = 1) -> TextLines:
+    """Points of `measurement` alone; those without a time get `now_ns`. `first` is the first line's number. Raises
+    RequestError (NAME_INVALID, VALUE_INVALID: a line of another measurement)."""
     body = lines.strip(b"\n")
     count = _uniform(body, measurement_text(measurement).encode())
     if count is not None:
         return TextLines(_cut(body), count)
     bad: list[str] = []
-    found = [line for line, _ in split(body, measurement, precision, now_ns, bad)]
-    if not found and not bad:
-        raise RequestError("There is no line.", code="VALUE_INVALID", pointer="", hint="name,tag=a field=1 0")
+    first += len(lines) - len(lines.lstrip(b"\n"))
+    found = [line for line, _ in split(body, measurement, precision, now_ns, bad, first)]
     batches = [b"\n".join(found[at : at + BATCH_LINES]) for at in range(0, len(found), BATCH_LINES)]
     return TextLines(batches, len(found), tuple(bad))
 
@@ -103,11 +110,13 @@ def _without_strings(body: bytes) -> bytes:
     return outside if plain and b"\n" not in b"".join(strings) and _MARKED_TAGS.search(outside) is None else b""
 
 
-def split(body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str]) -> Iterator[tuple[bytes, int]]:
+def split(
+    body: bytes, measurement: str, precision: str, now_ns: int, bad: list[str], first: int = 1
+) -> Iterator[tuple[bytes, int]]:
     """Every point as (its line, its time in nanoseconds), read one by one; what is no line is noted in `bad`. Raises
     RequestError (VALUE_INVALID) at a point of another measurement."""
     wanted, tick = measurement.encode(), NS_PER_TICK[precision]
-    at, number, size = 0, 0, len(body)
+    at, number, size = 0, first - 1, len(body)
     while at < size:
         number += 1
         empty = _NOTHING.match(body, at)
