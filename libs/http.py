@@ -216,7 +216,7 @@ class HttpClient:
         if body is not None:
             rest += f"\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}"
             lines += 2
-        elif method != "GET":
+        elif method != "GET" and "Content-Length" not in headers:
             rest += "\r\nContent-Length: 0"
             lines += 1
         for name, value in headers.items():

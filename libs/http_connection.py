@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._until = 0.0
         self._error: Exception | None = None
         self._allowed: int | None = None
-        self._began = self._paused = self._head_done = self._done = False
+        self._began = self._paused = self._head_done = self._done = self._full = False
         self._buffered = self._head_bytes = 0
         self._chunks: list[bytes] = []
         self.status = 0
@@ -75,11 +75,30 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(head + body)
 
+    async def send(self, data: bytes, seconds: float) -> bool:
+        """More of the request's body, behind a head that was sent alone; waits until there is room for it. False where the
+        answer is there already: the store wants no more."""
+        until = self._loop.time() + seconds
+        while self._full and not self._head_done:
+            await self._wait(until - self._loop.time())
+        if self._head_done:
+            return False
+        if self._error is not None:
+            raise self._error
+        if self._transport is not None:
+            self._transport.write(data)
+        return True
+
     async def ready(self, seconds: float) -> None:
         """Waits for the answer: whole, or its status and headers when it streams."""
         until = self._loop.time() + seconds
         while not (self._done if self._allowed is not None else self._head_done):
             await self._wait(until - self._loop.time())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has come, taken or not."""
+        return self._done
 
     def body(self) -> bytes:
         """The body of an answer that has come whole."""
@@ -182,6 +201,13 @@ class Connection(asyncio.Protocol):
 
     def _came_whole(self) -> bool:
         return self._done
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = self.reusable = False

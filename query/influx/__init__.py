@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from query.backend import InstanceConfig, SeriesStore
-from query.influx.store import InfluxStore
+from query.influx.v1 import InfluxV1Store
 
 
 def open_backend(config: InstanceConfig) -> SeriesStore:
     """Opens an instance; nothing is sent before it is used. Raises ConfigError."""
-    return InfluxStore(config)
+    return InfluxV1Store(config)

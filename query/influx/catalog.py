@@ -42,6 +42,9 @@ class InfluxCatalog:
     def forget(self, source: SourceRef) -> None:
         self._kept.pop(source, None)
 
+    def forget_all(self) -> None:
+        self._kept.clear()
+
     def forget_database(self, db: str) -> None:
         for source in [source for source in self._kept if source.target[0] == db]:
             del self._kept[source]

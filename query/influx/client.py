@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from libs.context import RequestContext
 from libs.errors import StoreError
-from libs.http import HttpClient
+from libs.http_relay import RelayClient
 from query.backend import InstanceConfig
 from query.influx.decode import Json, Lines, only, unreadable, whole
 from query.influx.table_text import MARK, Blocks
@@ -24,7 +24,7 @@ class InfluxClient:
     def __init__(self, config: InstanceConfig) -> None:
         assert config.url is not None
         self.name = config.name
-        self._http = HttpClient(
+        self._http = RelayClient(
             config.name,
             config.url,
             connections=config.connections,
@@ -33,6 +33,7 @@ class InfluxClient:
             authorization=f"Token {config.token}" if config.token else None,
             ca_file=config.ca_file,
         )
+        self.relay = self._http.relay
 
     async def close(self) -> None:
         await self._http.close()
@@ -126,13 +127,17 @@ class InfluxClient:
 
     async def ping(self, context: RequestContext) -> str:
         """The server's version."""
+        return (await self.server(context))[0]
+
+    async def server(self, context: RequestContext) -> tuple[str, str]:
+        """The server's version, and what it says of its build."""
         answer = await self._http.request("GET", "/ping", context, expect=None)
         if answer.status not in (200, 204):
             raise StoreError(f"{self.name!r} answered {answer.status} to a ping.", source=self.name)
         version = answer.headers.get("x-influxdb-version")
         if version is None:
             raise unreadable(self.name, "a ping tells no version")
-        return version
+        return version, answer.headers.get("x-influxdb-build", "OSS")
 
 
 def _without_series(result: Json) -> Json:
