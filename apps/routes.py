@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import cast
 
+import apps.es.by_filter
+import apps.es.document
+import apps.es.fields
+import apps.es.metadata
 import apps.es.query
+import apps.influx.fields
 import apps.influx.query
 import apps.mix.batch
+import apps.mix.catalog
 from apps.es.resources import namespace as documents
 from apps.influx.resources import namespace as series
 from apps.instance import DocumentInstance, SeriesInstance
@@ -23,7 +29,17 @@ from query.backend import Backend, SeriesStore
 from query.document_store import DocumentStore
 
 # Imported for what they declare on their namespaces.
-_DECLARED = (apps.es.query, apps.influx.query, apps.mix.batch)
+_DECLARED = (
+    apps.es.by_filter,
+    apps.es.document,
+    apps.es.fields,
+    apps.es.metadata,
+    apps.es.query,
+    apps.influx.fields,
+    apps.influx.query,
+    apps.mix.batch,
+    apps.mix.catalog,
+)
 
 
 def add_routes(api: Api, services: Services, lookups: Lookups, saved: SavedQueries, ingest_bytes: int) -> None:

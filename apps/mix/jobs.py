@@ -16,6 +16,7 @@ from apps.queries import ShapeQuery
 from apps.query_docs import QUERY_ANSWER
 from apps.query_docs import streams as streams_declared
 from libs.rest import Namespace, Reply, Resource
+from libs.rest.dry_run import DRY_RUN, DryRunQuery, counted
 from parser.words import LEAST_LIMIT, MOST_LIMIT
 
 namespace = Namespace("job", "/mix", "Jobs: long queries, run behind their request (Prefer: respond-async).")
@@ -66,10 +67,16 @@ class One(JobResource):
         operation_id="delete",
         description="The store's work has ended, and the result is deleted, when this answers.",
     )
-    @namespace.returns(200, dict[str, Any], "Deleted", example={"id": DONE["id"]}, envelope=True)
+    @namespace.query(DryRunQuery)
+    @namespace.returns(
+        200, dict[str, Any], "Deleted", examples={"done": {"id": DONE["id"]}, "dry run": DRY_RUN}, envelope=True
+    )
     @namespace.fails("JOB_UNKNOWN")
     @namespace.allow("read")
-    async def delete(self, request: Request, job: str) -> Any:
+    async def delete(self, request: Request, job: str, query: DryRunQuery) -> Any:
+        if query.dry_run:
+            await self.jobs.get(job, self.caller())
+            return counted(1)
         await self.jobs.delete(job, self.caller())
         return {"id": job}
 

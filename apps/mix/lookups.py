@@ -11,6 +11,7 @@ from sanic import HTTPResponse, Request
 from libs.errors import RequestError
 from libs.rest import Namespace, RawSchema, Reply, Resource
 from libs.rest.conditions import check_write, not_modified, quoted
+from libs.rest.dry_run import DRY_RUN, DryRunQuery, counted
 from libs.rest.negotiate import JSON, content_type
 from libs.result import TypeName
 from libs.times import format_instant
@@ -98,11 +99,17 @@ class Lookup(LookupResource):
         return not_modified(request, table.tag, headers) or Reply(_about(table) | {"rows": _rows(table)}, 200, headers)
 
     @namespace.doc("Delete a lookup table", operation_id="delete")
-    @namespace.returns(200, dict[str, Any], "Deleted", example={"name": "owners"}, envelope=True)
+    @namespace.query(DryRunQuery)
+    @namespace.returns(
+        200, dict[str, Any], "Deleted", examples={"done": {"name": "owners"}, "dry run": DRY_RUN}, envelope=True
+    )
     @namespace.fails("NAME_INVALID", "LOOKUP_UNKNOWN", "PRECONDITION_FAILED")
     @namespace.allow("write")
-    async def delete(self, request: Request, lookup: str) -> Any:
+    async def delete(self, request: Request, lookup: str, query: DryRunQuery) -> Any:
         name = _checked(lookup)
+        if query.dry_run:
+            check_write(request)((await self.tables.get(name)).tag)
+            return counted(1)
         await self.tables.delete(name, check_write(request))
         return {"name": name}
 

@@ -20,9 +20,11 @@ from apps.pipeline import Services, Stage
 from apps.queries import ShapeQuery, answer_as_asked
 from apps.query_docs import FAILURES, QUERY_ANSWER
 from apps.query_docs import streams as streams_declared
+from libs.context import principal_var
 from libs.errors import RequestError
 from libs.rest import Namespace, RawSchema, Reply, Resource
 from libs.rest.conditions import check_write, not_modified, quoted
+from libs.rest.dry_run import DRY_RUN, DryRunQuery, counted
 from parser.saved_body import RESERVED, SavedParameter, at_parameters, fill, parse_saved
 
 namespace = Namespace("saved", "/mix", "Saved queries: bodies with typed parameters, run by GET.")
@@ -149,11 +151,17 @@ class Run(SavedResource):
         return Reply(made.about(), 201 if made.version == 1 else 200, {"etag": quoted(made.tag)})
 
     @namespace.doc("Delete a saved query", operation_id="delete")
-    @namespace.returns(200, dict[str, Any], "Deleted", example={"name": "by-status"}, envelope=True)
+    @namespace.query(DryRunQuery)
+    @namespace.returns(
+        200, dict[str, Any], "Deleted", examples={"done": {"name": "by-status"}, "dry run": DRY_RUN}, envelope=True
+    )
     @namespace.fails("NAME_INVALID", "SAVED_UNKNOWN", "PRECONDITION_FAILED")
     @namespace.allow("write")
-    async def delete(self, request: Request, saved: str) -> Any:
+    async def delete(self, request: Request, saved: str, query: DryRunQuery) -> Any:
         name = _checked(saved)
+        if query.dry_run:
+            check_write(request)((await self.queries.get(name)).tag)
+            return counted(1)
         await self.queries.delete(name, check_write(request))
         return {"name": name}
 
@@ -172,7 +180,9 @@ class Definition(SavedResource):
 
 
 async def describe(queries: SavedQueries, paths: Mapping[str, Any]) -> dict[str, Any]:
-    """The paths of the document for each saved query, made from that of running any of them."""
+    """The paths of the document for each saved query, made from that of running any of them, where the caller may see it."""
+    if "read" not in principal_var.get().actions:
+        return {}
     template = f"{namespace.path}/saved/{{saved}}"
     run: dict[str, Any] = paths[template]["get"]
     common = [one for one in run["parameters"] if one["name"] in RESERVED or one["in"] == "header"]
