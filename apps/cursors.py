@@ -18,7 +18,7 @@ from apps.given import Given
 from apps.pipeline import Services
 from apps.walks import Walk
 from libs.context import RequestContext
-from libs.errors import RequestError
+from libs.errors import HostMonitorError, RequestError
 from libs.signing import BadToken, Signer
 from middlewares.format import Page
 from query.question import Question
@@ -100,7 +100,10 @@ class Cursors:
             self._make_room(kept)
         size = size or kept.question.limit or DEFAULT_ROWS
         async with services.places.held(context), walk.turn:
-            return await self._page(name, kept, walk, given, size, services, context)
+            if kept.walk is walk:
+                return await self._page(name, kept, walk, given, size, services, context)
+        # It failed before its first page while this one waited for its turn.
+        return await self.follow(token, size, services, context, belongs)
 
     async def close(self) -> None:
         """Ends everything that is under way."""
@@ -122,13 +125,7 @@ class Cursors:
         if page is None:
             if given != walk.given or name not in self._kept:
                 raise _expired()
-            whole = False
-            try:
-                page = await walk.page(size, services, context, self._seconds)
-                whole = True
-            finally:
-                if not whole:
-                    self._drop(name)
+            page = await self._next(name, kept, walk, size, services, context)
             kept.last = (given, size, page, context)
             if not page.has_more:
                 await walk.close()
@@ -137,6 +134,28 @@ class Cursors:
         self._wait(name, kept)
         following = given + sum(batch.length for batch in page.batches)
         return page, self._token(name, following, kept.caller) if page.has_more else None
+
+    async def _next(
+        self, name: bytes, kept: _Kept, walk: Walk, size: int, services: Services, context: RequestContext
+    ) -> Page:
+        """What fails before the walk's first page can be asked for again, as the first page is still known; later not."""
+        whole = again = False
+        try:
+            page = await walk.page(size, services, context, self._seconds)
+            whole = True
+            return page
+        except RequestError:
+            raise  # it would fail again
+        except (HostMonitorError, asyncio.CancelledError):
+            again = walk.given == len(kept.first)
+            raise
+        finally:
+            if not whole and again and name in self._kept:
+                kept.walk = None
+                self._end(walk)
+                self._wait(name, kept)
+            elif not whole:
+                self._drop(name)
 
     def _again(self, kept: _Kept, given: int, size: int, context: RequestContext) -> Page | None:
         """The page that was given last, for a caller to whom it did not arrive."""
@@ -190,9 +209,12 @@ class Cursors:
         if kept.timer is not None:
             kept.timer.cancel()
         if kept.walk is not None:
-            task = asyncio.get_running_loop().create_task(_end(kept.walk))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._end(kept.walk)
+
+    def _end(self, walk: Walk) -> None:
+        task = asyncio.get_running_loop().create_task(_end(walk))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 async def _end(walk: Walk) -> None:

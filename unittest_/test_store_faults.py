@@ -22,6 +22,7 @@ from unittest_.faulty_stores import (
     DEADLINE,
     GROUPS,
     PATIENT,
+    ROWS,
     Faulty,
     closed_port,
     faulty_stores,
@@ -266,3 +267,21 @@ async def test_a_client_that_goes_away_stops_the_store(stores: Faulty, source: s
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     await until(lambda: proxy.open == 0)
+
+
+@pytest.mark.parametrize("fault", [Fault(cut=0, reset=True), Fault(cut=60, reset=True)], ids=["refused", "cut"])
+async def test_a_cursor_outlives_a_store_that_was_down(stores: Faulty, source: str, fault: Fault) -> None:
+    """The page behind the first fails while the store is down; asked for again, every row comes once."""
+    first = await stores.client.ok("POST", stores.query(source), json={"limit": 7})
+    link = f"/mix/cursor/{first['page']['cursor']}"
+    await stores.proxies[source].set(fault)
+    failed = await asyncio.gather(*(send(stores.client, "GET", link) for _ in range(3)))
+    assert {answer.status for answer in failed} <= {502, 503}
+    await stores.proxies[source].heal()
+    rows = first["data"]
+    answer = await stores.client.ok("GET", f"{link}?limit=100")
+    rows += answer["data"]
+    while answer["page"]["has_more"]:
+        answer = await stores.client.ok("GET", f"/mix/cursor/{answer['page']['cursor']}?limit=100")
+        rows += answer["data"]
+    assert len(rows) == len({str(row) for row in rows}) == ROWS
