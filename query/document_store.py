@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from libs.context import RequestContext
 from libs.errors import HostMonitorError
 from query.backend import Backend, Json
+from query.by_filter import ByFilter
 from query.index_metadata import IndexMetadata
 
 
@@ -129,6 +130,11 @@ class DocumentStore(Backend, IndexMetadata, Protocol):
         as expected), NotFoundError (DOCUMENT_UNKNOWN: nothing to patch or delete), RequestError (VALUE_INVALID: it does
         not fit the mapping), StoreError. All go to the store in one request. Raises NotFoundError (INDEX_UNKNOWN; no
         index is made), StoreError."""
+        ...
+
+    @property
+    def by_filter(self) -> ByFilter:
+        """How it changes all documents that a filter matches."""
         ...
 
     async def count(self, index: str, context: RequestContext) -> int:

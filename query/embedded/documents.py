@@ -18,6 +18,7 @@ from libs.errors import ConflictError, RequestError
 from query.backend import Query
 from query.catalog import SourceRef, Table
 from query.document_store import Document
+from query.embedded.by_filter import EmbeddedChanges
 from query.embedded.catalogue import drop_table, next_id, note_columns
 from query.embedded.document_changes import DocumentWrite, IndexTarget
 from query.embedded.document_relation import compiled, ignored_check, table_of
@@ -170,6 +171,10 @@ class EmbeddedDocuments(SingleDocuments):
             write = DocumentWrite(part, replace)
             entries += await self.store.writer.submit(("documents", key), target, write, size, context, self.name)
         return entries
+
+    @property
+    def by_filter(self) -> EmbeddedChanges:
+        return EmbeddedChanges(self.store, self.name, self._view)
 
     async def _search_once(self, index: str, dsl: Mapping[str, Json], context: RequestContext) -> dict[str, Json]:
         found = Searches([(view, read_search(dsl, view, f"i{at}q")) for at, view in enumerate(self._views(index))])

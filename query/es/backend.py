@@ -10,6 +10,7 @@ from query.backend import Capabilities, InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
 from query.document_store import Change, Changed, Document, StoredDocument
 from query.es.administration import EsAdministration
+from query.es.by_filter import EsChanges
 from query.es.capabilities import EsCapabilities
 from query.es.catalog import EsCatalog
 from query.es.client import EsClient
@@ -36,6 +37,7 @@ class EsBackend:
         self._changes = EsIndexChanges(self.client, self.catalog, self._administration)
         self._ingest = EsIngest(self.client, self.catalog)
         self._documents = EsDocuments(self.client, self.catalog)
+        self.by_filter = EsChanges(self.client, self.catalog)
         self._name, self._region = config.name, config.region
         self._capabilities = EsCapabilities()
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from libs.result import BOOLEAN, FLOAT64, INT64, JSON, STRING, TIMESTAMP, TIMESTAMP_MS, Type
 from query.catalog import Field
 
-Read = Literal["source", "fields", "json", "id"]
+Read = Literal["source", "fields", "json", "id", "address"]
 Kind = Literal[
     "keyword", "text", "integer", "double", "float", "boolean", "date", "date_nanos", "ip", "id", "json", "odd"
 ]

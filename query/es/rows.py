@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.result import Cell, Column, Schema, TypeName
 from query.backend import CatalogStale, UnsupportedPart
+from query.es.address import address_of
 from query.es.mapping import EsField
 from query.es.predicates import Clause, native_of
 from query.es.values import FORMATS, OF_FIELDS, OF_SOURCE, Converter, NotSame, column, reader
@@ -112,14 +113,17 @@ class RowDecoder:
 
     def _asks(self, by_fields: frozenset[str]) -> Mapping[str, Any]:
         asked: list[Any] = []
+        guarded: dict[str, Any] = {}
         sourced = False
         for member in self._members:
             read, form = member.native.read, FORMATS.get(member.native.kind)
             if read == "fields" or (read == "source" and member.name in by_fields):
                 asked.append({"field": member.name, "format": form} if form else member.name)
+            elif read == "address":
+                guarded = {"seq_no_primary_term": True}
             else:
                 sourced = sourced or read != "id"
-        return ({} if sourced else {"_source": False}) | ({"fields": asked} if asked else {})
+        return ({} if sourced else {"_source": False}) | ({"fields": asked} if asked else {}) | guarded
 
     def columns(
         self, hits: list[Any], by_fields: frozenset[str], on_ignored: Callable[[str], None]
@@ -137,6 +141,8 @@ class RowDecoder:
             try:
                 if read == "id":
                     columns.append([hit["_id"] for hit in hits])
+                elif read == "address":
+                    columns.append([address_of(hit) for hit in hits])
                 elif read == "json":
                     columns.append(member.of_source(member.read(sources)))
                 elif read == "source" and member.name not in by_fields:

@@ -1,0 +1,158 @@
+"""Changes of all documents of an index that a filter matches, in one transaction: all of them, or none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import duckdb
+
+from libs.context import RequestContext
+from libs.errors import DeadlineError, HostMonitorError, NotFoundError, RequestError, StoreError
+from query.backend import CatalogStale
+from query.by_filter import Failure, Settings, Tally, too_many
+from query.catalog import Field
+from query.embedded.document_json import DocumentFault
+from query.embedded.document_relation import compiled, ignored_check
+from query.embedded.document_writer import Batch
+from query.embedded.documents_state import DocumentsState, Index, IndexView, StoredField
+from query.embedded.store import Store
+from query.plan import Scan
+from query.source_edit import NoPlace, edited
+
+Cursor = duckdb.DuckDBPyConnection
+
+_AT_ONCE = 2_000
+# The transaction ends at the deadline, and tells so; its commit may take a little longer.
+_GRACE_SECONDS = 30.0
+_BITS = {"byte": 8, "short": 16, "integer": 32}
+_MATCHED = "hm_matched"
+
+
+class EmbeddedChanges:
+    """See query.by_filter.ChangesAtOnce. `view` looks an index up by its name."""
+
+    def __init__(self, store: Store, name: str, view: Callable[[str], IndexView]) -> None:
+        self._store, self._name, self._view = store, name, view
+
+    def misfit(self, field: Field, value: Any) -> str | None:
+        native = field.native
+        assert isinstance(native, StoredField)
+        bits = _BITS.get(native.kind)
+        if bits is not None and not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+            return f"the integer does not fit into {bits} bits"
+        return None
+
+    async def check_change(self, index: str, settings: Settings, context: RequestContext) -> None:
+        self._view(index)
+
+    async def change_matching(
+        self, index: str, scan: Scan, settings: Settings, most: int | None, context: RequestContext
+    ) -> Tally:
+        view = self._view(index)
+        change = _Change(self._store.documents, view, scan, settings, most, context)
+        patient = replace(context, deadline=context.deadline + _GRACE_SECONDS)
+        try:
+            tally = await self._store.writer.submit(None, change, None, 0, patient, self._name)
+        finally:
+            change.given_up.set()  # of nobody's interest any more, where it still runs
+        assert isinstance(tally, Tally)
+        return tally
+
+
+@dataclass(slots=True)
+class _Change:
+    """One change as the writer's target. What it refuses before it has changed anything is an outcome; what comes later is
+    raised, and rolled back."""
+
+    state: DocumentsState
+    view: IndexView
+    scan: Scan
+    settings: Settings
+    most: int | None
+    context: RequestContext
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+    def apply(self, cursor: Cursor, payloads: Sequence[Any]) -> Sequence[Any]:
+        try:
+            index = self._index()
+            self._check_ignored(cursor)
+            matched = self._find(cursor)
+        except HostMonitorError as refused:
+            return [refused]
+        tally = self._change(cursor, index, matched)
+        cursor.execute(f"DROP TABLE {_MATCHED}")
+        return [tally]
+
+    def _index(self) -> Index:
+        key = (self.view.instance, self.view.name)
+        index, now = self.state.indices.get(key), self.state.views.get(key)
+        if index is None or now is None or now.uuid != self.view.uuid:
+            raise NotFoundError(f"There is no index {key[1]!r}.", code="INDEX_UNKNOWN", source=key[0])
+        if now.fields is not self.view.fields:
+            raise CatalogStale("the index has got other fields")
+        return index
+
+    def _check_ignored(self, cursor: Cursor) -> None:
+        check = ignored_check(self.scan)
+        row = None if check is None else cursor.execute(check.sql, check.params).fetchone()
+        if check is not None and row is not None and row[0]:
+            message = f"{row[0]} documents have a value of {', '.join(check.fields)} that their index ignored."
+            raise RequestError(message, code="VALUE_IGNORED", hint="mend the mapping, or filter by other fields")
+
+    def _find(self, cursor: Cursor) -> int:
+        statement = compiled(self.scan)
+        sql = f"CREATE OR REPLACE TEMP TABLE {_MATCHED} AS SELECT c0 AS id, row_number() OVER () AS place FROM ({statement.sql})"
+        cursor.execute(sql, dict(statement.params))
+        row = cursor.execute(f"SELECT count(*) FROM {_MATCHED}").fetchone()
+        assert row is not None
+        matched = int(row[0])
+        if self.most is not None and matched > self.most:
+            cursor.execute(f"DROP TABLE {_MATCHED}")
+            raise too_many(matched, self.most)
+        return matched
+
+    def _change(self, cursor: Cursor, index: Index, matched: int) -> Tally:
+        tally = Tally()
+        columns = "m.id" if self.settings is None else "m.id, t._source"
+        source = f"{_MATCHED} AS m JOIN {index.table} AS t ON t._id = m.id"
+        for start in range(0, matched, _AT_ONCE):
+            self._check_time()
+            where = f"m.place > {start} AND m.place <= {start + _AT_ONCE}"
+            rows = cursor.execute(f"SELECT {columns} FROM {source} WHERE {where}").fetchall()
+            batch = Batch(cursor, index, {row[0] for row in rows})
+            for row in rows:
+                self._change_one(batch, tally, *row)
+            batch.store()
+        self._check_time()
+        if tally.done:
+            self.state.touch(index)
+        return tally
+
+    def _change_one(self, batch: Batch, tally: Tally, identifier: str, source: str = "") -> None:
+        if self.settings is None:
+            batch.remove(identifier)
+            tally.done += 1
+            return
+        try:
+            text = edited(source, self.settings)
+            if text is None:
+                tally.unchanged += 1
+            else:
+                batch.put(identifier, text)
+                tally.done += 1
+        except NoPlace as fault:
+            tally.fail(Failure(identifier, 422, "VALUE_INVALID", str(fault)))
+        except DocumentFault as fault:
+            reason = f"The document does not fit: {fault.reason}."
+            tally.fail(Failure(identifier, 422, "VALUE_INVALID", reason))
+
+    def _check_time(self) -> None:
+        if self.given_up.is_set():
+            raise StoreError("Nobody waits for the change any more.", source=self.view.instance)
+        if time.monotonic() > self.context.deadline:
+            message = "The change was not done within the deadline; nothing was changed."
+            raise DeadlineError(message, source=self.view.instance)
