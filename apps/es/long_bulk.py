@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from apps.es import once
 from apps.ingest import apart
 from libs.context import RequestContext
 from libs.errors import HostMonitorError, RequestError
@@ -68,12 +69,13 @@ class LongBulk:
         if self._failure is None:
             self.begin()
             try:
-                return await self.store.bulk(self.index, documents, self.refresh, self.context, replace=self.replace)
+                return await once.bulk(self.store, self.index, documents, self.refresh, self.context, self.replace)
             except HostMonitorError as error:
                 if not self.items.size:
                     raise
                 self._failure = error
         told = {"type": self._failure.code.name.lower(), "reason": self._failure.message}
+        once.unfinished()
         return [{"status": self._failure.status, "error": told}] * len(documents)
 
     async def _note(self, entries: Entries) -> None:

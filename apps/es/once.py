@@ -3,7 +3,7 @@ one that found no end, writes the same document again and not another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from libs.context import RequestContext
@@ -51,6 +51,19 @@ async def insert(store: DocumentStore, index: str, document: Document, refresh: 
         return await store.insert(index, named, refresh, context)
     except ConflictError:
         return {"_index": index, "_id": named.id, "_version": 1, "result": "created"}
+
+
+def unfinished() -> None:
+    """Some documents should be sent again: the request's answer is not its end."""
+    attempt = attempt_var.get()
+    if attempt is not None:
+        attempt.final = False
+
+
+def recorded(status: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of an answer's body, kept as they go out."""
+    attempt = attempt_var.get()
+    return pieces if attempt is None else attempt.recorded(status, pieces)
 
 
 def _named(documents: Sequence[Document], attempt: Attempt) -> list[Document]:

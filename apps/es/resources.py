@@ -9,6 +9,7 @@ from typing import Any
 
 from sanic import Request
 
+from apps.es import once
 from apps.es.dsl import check_dsl
 from apps.es.long_bulk import LongBulk, answer, check
 from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
@@ -17,6 +18,7 @@ from apps.instance import DocumentInstance
 from libs.errors import NotSupportedError
 from libs.overflow import Overflow
 from libs.rest import Namespace, Reply, Resource
+from libs.rest.dry_run import DryRunQuery, counted
 from middlewares.stream import send_json
 from parser.documents import parse_array, parse_document, parse_ndjson
 from query.document_store import Document
@@ -27,12 +29,20 @@ namespace = Namespace("documents", "/es", "Documents: indices, their documents, 
 
 _HIT = {"_index": "access", "_id": "w2k8", "_score": None, "_source": {"host": "web-1", "status": 503}}
 _DOCUMENT = {"@timestamp": "2026-11-22T10:00:00Z", "host": "web-1", "status": 503, "bytes": 512}
+_DELETED = {"deleted": {"acknowledged": True}, "dry run": counted(1200)}
 
 
 class DocumentResource(Resource):
     def __init__(self, instance: DocumentInstance) -> None:
         self.instance = instance
         self.store = instance.store
+
+    async def _deleted(self, index: str, dry_run: bool) -> Any:
+        """Deletes an index, or counts its documents."""
+        context = self.instance.services.new_context()
+        if dry_run:
+            return counted(await self.store.count(index, context))
+        return await self.store.delete_index(index, context)
 
 
 @namespace.route("/node")
@@ -97,12 +107,12 @@ class Indices(DocumentResource):
 
     @namespace.doc("Delete exactly one index", operation_id="deleteIndexByQuery")
     @namespace.query(IndexName)
-    @namespace.returns(200, dict[str, Any], "Deleted", example={"acknowledged": True})
+    @namespace.returns(200, dict[str, Any], "Deleted", examples=_DELETED)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.allow("metadata")
     async def delete(self, request: Request, query: IndexName) -> Any:
-        return await self.store.delete_index(query.index, self.instance.services.new_context())
+        return await self._deleted(query.index, query.dry_run)
 
 
 @namespace.route("/<index>")
@@ -141,15 +151,17 @@ class Index(DocumentResource):
     @namespace.allow("write")
     async def put(self, request: Request, index: str, query: WriteQuery) -> Any:
         document = parse_document(request.body)
-        return await self.store.insert(index, document, query.refresh, self.instance.services.new_context())
+        context = self.instance.services.new_context()
+        return await once.insert(self.store, index, document, query.refresh, context)
 
     @namespace.doc("Delete exactly this index", operation_id="deleteIndex")
-    @namespace.returns(200, dict[str, Any], "Deleted", example={"acknowledged": True})
+    @namespace.query(DryRunQuery)
+    @namespace.returns(200, dict[str, Any], "Deleted", examples=_DELETED)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("INDEX_UNKNOWN")
     @namespace.allow("metadata")
-    async def delete(self, request: Request, index: str) -> Any:
-        return await self.store.delete_index(index, self.instance.services.new_context())
+    async def delete(self, request: Request, index: str, query: DryRunQuery) -> Any:
+        return await self._deleted(index, query.dry_run)
 
 
 @namespace.route("/<index>/docs")
@@ -198,11 +210,12 @@ class Documents(DocumentResource):
                 begin = partial(begin_piece, request, context)
                 bulk = LongBulk(self.store, index, query.refresh, query.mode == "replace", context, begin, items)
                 await bulk.write(body)
-                return await send_json(request, 207 if bulk.failed else 200, answer(bulk.failed, items))
+                status = 207 if bulk.failed else 200
+                return await send_json(request, status, once.recorded(status, answer(bulk.failed, items)))
 
     async def _written(self, index: str, documents: Sequence[Document], query: BulkQuery) -> Any:
         context = self.instance.services.new_context()
-        items = await self.store.bulk(index, documents, query.refresh, context, replace=query.mode == "replace")
+        items = await once.bulk(self.store, index, documents, query.refresh, context, query.mode == "replace")
         if isinstance(items, StoredItems):
             return {"errors": False, "items": items.json}
         failed = any("error" in item for item in items)
