@@ -138,5 +138,6 @@ class DocumentStore(Backend, IndexMetadata, Protocol):
         ...
 
     async def count(self, index: str, context: RequestContext) -> int:
-        """How many documents exactly this index holds, those not yet refreshed too. Raises NotFoundError (INDEX_UNKNOWN)."""
+        """How many documents exactly this index holds, those not yet refreshed too. Raises NotFoundError (INDEX_UNKNOWN),
+        RequestError (UNSUPPORTED: it is an alias)."""
         ...

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from libs.rest import BodyModel, QueryModel
+from libs.rest.dry_run import DryRunQuery
 
 
 class IndexBody(BodyModel):
@@ -17,7 +18,7 @@ class IndexBody(BodyModel):
     mappings: dict[str, Any] = Field(default_factory=dict, description="As Elasticsearch takes them.")
 
 
-class IndexName(QueryModel):
+class IndexName(DryRunQuery):
     index: str = Field(description="The index's name, exactly.")
 
 

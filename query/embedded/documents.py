@@ -118,10 +118,7 @@ class EmbeddedDocuments(SingleDocuments):
         def delete(cursor: Cursor) -> None:
             gone = self.store.documents.indices.get((self.name, index))
             if gone is None and (named := self.store.documents.aliases.held.get((self.name, index))):
-                raise RequestError(
-                    f"{index!r} is an alias: an index is deleted by its own name alone.",
-                    code="UNSUPPORTED", source=self.name, hint="its indices are " + ", ".join(sorted(named)[:12]),
-                )  # fmt: skip
+                raise self._alias(index, named)
             if gone is None:
                 raise self._unknown(index)
             self.store.documents.aliases.index_gone(cursor, (self.name, index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from libs.context import RequestContext
@@ -111,6 +111,13 @@ class IndexNames(EmbeddedBackend):
         if (self.name, name) not in self.store.documents.aliases.views:
             return self._unknown(name)
         return NotFoundError(f"{name!r} is an alias, no index.", code="INDEX_UNKNOWN", source=self.name)
+
+    def _alias(self, alias: str, named: Iterable[str]) -> RequestError:
+        """The refusal to delete what a name stands for that is no index's own."""
+        return RequestError(
+            f"{alias!r} is an alias: an index is deleted by its own name alone.",
+            code="UNSUPPORTED", source=self.name, hint="its indices are " + ", ".join(sorted(named)[:12]),
+        )  # fmt: skip
 
     def _unknown(self, index: str) -> NotFoundError:
         return NotFoundError(f"There is no index {index!r}.", code="INDEX_UNKNOWN", source=self.name)

@@ -40,7 +40,10 @@ class SingleDocuments(IndexChanges):
         return outcomes
 
     async def count(self, index: str, context: RequestContext) -> int:
-        return self._exactly(exact_index(index)).rows
+        views = self._views(exact_index(index))
+        if views[0].name != index:
+            raise self._alias(index, [view.name for view in views])
+        return views[0].rows
 
     async def _rows(self, index: str, identifier: str, context: RequestContext) -> tuple[str, list[Row]]:
         """The index's unique id, and the document's source, version and place in the order of writes."""

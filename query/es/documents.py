@@ -58,6 +58,8 @@ class EsDocuments:
         exact_index(index)
         # An index that is not there would be made by a write.
         held = await self._index_id(index, context)
+        if any(change.action == "patch" for change in changes):
+            await self._check_whole(index, context)
         sent = [change for change in changes if not _outdated(change, held)]
         items = await self._send(index, sent, refresh, context) if sent else []
         if len(items) != len(sent):
@@ -72,8 +74,12 @@ class EsDocuments:
 
     async def count(self, index: str, context: RequestContext) -> int:
         exact_index(index)
-        if index not in await index_ids(self._client, index, context):
-            raise NotFoundError(f"{index!r} is an alias, no index.", code="INDEX_UNKNOWN", source=self._client.name)
+        held = await index_ids(self._client, index, context)
+        if index not in held:
+            raise RequestError(
+                f"{index!r} is an alias: an index is deleted by its own name alone.",
+                code="UNSUPPORTED", source=self._client.name, hint="its indices are " + ", ".join(sorted(held)[:12]),
+            )  # fmt: skip
         await self._client.read_json("POST", f"/{index}/_refresh?expand_wildcards=none", context)
         answer = await self._client.read_json("GET", f"/{index}/_count?expand_wildcards=none", context)
         with self._client.reading():
@@ -90,6 +96,19 @@ class EsDocuments:
                 code="UNSUPPORTED", source=self._client.name, hint="name one of " + ", ".join(sorted(held)[:12]),
             )  # fmt: skip
         return next(iter(held.values()))
+
+    async def _check_whole(self, index: str, context: RequestContext) -> None:
+        """A patch goes into the stored source: one that lacks members would lose them from the index too. Raises RequestError."""
+        path = f"/{index}/_mapping?expand_wildcards=none&filter_path=*.mappings._source"
+        found = await self._client.read_json("GET", path, context)
+        with self._client.reading():
+            kept = [entry["mappings"]["_source"] for entry in found.values()]
+            cut = any(one.get("enabled") is False or one.get("includes") or one.get("excludes") for one in kept)
+        if cut:
+            message = f"The index {index!r} does not keep the whole of its documents, so that none can be patched."
+            raise RequestError(
+                message, code="UNSUPPORTED", source=self._client.name, hint="replace the document instead"
+            )
 
     async def _send(
         self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
