@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from libs.context import RequestContext
-from libs.errors import HostMonitorError
 from query.backend import Backend, Json
-from query.by_filter import ByFilter
 from query.index_metadata import IndexMetadata
 
 
@@ -123,18 +121,10 @@ class DocumentStore(Backend, IndexMetadata, Protocol):
         """The document as the last write left it, refreshed or not. Raises NotFoundError (INDEX_UNKNOWN, DOCUMENT_UNKNOWN)."""
         ...
 
-    async def change(
-        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
-    ) -> Sequence[Changed | HostMonitorError]:
-        """What became of each change, in order, each by itself all or nothing: ConflictError (PRECONDITION_FAILED: it is not
-        as expected), NotFoundError (DOCUMENT_UNKNOWN: nothing to patch or delete), RequestError (VALUE_INVALID: it does
-        not fit the mapping), StoreError. All go to the store in one request. Raises NotFoundError (INDEX_UNKNOWN; no
-        index is made), StoreError."""
-        ...
-
-    @property
-    def by_filter(self) -> ByFilter:
-        """How it changes all documents that a filter matches."""
+    async def change(self, index: str, change: Change, refresh: bool, context: RequestContext) -> Changed:
+        """Done as a whole, or not at all. Raises ConflictError (PRECONDITION_FAILED: it is not as expected), NotFoundError
+        (DOCUMENT_UNKNOWN: nothing to patch or delete; INDEX_UNKNOWN: no index is made), RequestError (VALUE_INVALID: it does
+        not fit the mapping; UNSUPPORTED: an alias of several indices), StoreError."""
         ...
 
     async def count(self, index: str, context: RequestContext) -> int:

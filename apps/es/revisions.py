@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import Literal
 
 from sanic import Request
 
 from libs.context import RequestContext
-from libs.errors import ConflictError, HostMonitorError, NotFoundError
+from libs.errors import ConflictError, NotFoundError
 from libs.rest.conditions import check_write
 from query.document_store import Change, Changed, DocumentStore, Revision, StoredDocument
 
@@ -66,17 +67,12 @@ async def write(
             held = await current(store, index, change, context)
             check(None if held is None else tag_of(held.revision))
             expected = "absent" if held is None else held.revision
-        guarded = Change(change.action, change.id, change.source, expected)
-        (outcome,) = await store.change(index, (guarded,), refresh, context)
-        if isinstance(outcome, Changed):
-            return outcome
-        if not _overtaken(outcome):
-            raise outcome
+        try:
+            return await store.change(index, replace(change, expected=expected), refresh, context)
+        except ConflictError as error:
+            if error.code.name != "PRECONDITION_FAILED":
+                raise
         expected = None
     raise ConflictError(
         f"Others kept changing the document {change.id[:60]!r}.", code="CONFLICT", hint="read it again, then repeat"
     )
-
-
-def _overtaken(error: HostMonitorError) -> bool:
-    return error.code.name == "PRECONDITION_FAILED"

@@ -27,13 +27,6 @@ class DocumentWrite:
     replace: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentChanges:
-    """Some changes of one caller."""
-
-    changes: Sequence[Change]
-
-
 class IndexTarget:
     """The writer's target for one index (`key`: instance and name)."""
 
@@ -41,8 +34,8 @@ class IndexTarget:
         self.state = state
         self.key = key
 
-    def apply(self, cursor: Cursor, payloads: Sequence[DocumentWrite | DocumentChanges]) -> Sequence[Any]:
-        """One list of entries or outcomes a payload, or NotFoundError when the index has gone meanwhile."""
+    def apply(self, cursor: Cursor, payloads: Sequence[DocumentWrite | Change]) -> Sequence[Any]:
+        """One outcome a payload: a list of entries, or what became of a change; NotFoundError when the index has gone."""
         index = self.state.indices.get(self.key)
         if index is None:
             missing = NotFoundError(f"There is no index {self.key[1]!r}.", code="INDEX_UNKNOWN", source=self.key[0])
@@ -52,7 +45,7 @@ class IndexTarget:
         outcomes = [
             [batch.take(document, payload.replace) for document in payload.documents]
             if isinstance(payload, DocumentWrite)
-            else [changes.outcome(change) for change in payload.changes]
+            else changes.outcome(payload)
             for payload in payloads
         ]
         batch.store()
@@ -114,23 +107,17 @@ class _Changes:
         return self._sources[identifier].encode() if pending is None else pending
 
 
-def _ids(payloads: Iterable[DocumentWrite | DocumentChanges]) -> Iterable[str]:
+def _ids(payloads: Iterable[DocumentWrite | Change]) -> Iterable[str]:
     for payload in payloads:
-        if isinstance(payload, DocumentWrite):
-            yield from (document.id for document in payload.documents if document.id is not None)
+        if isinstance(payload, Change):
+            yield payload.id
         else:
-            yield from (change.id for change in payload.changes)
+            yield from (document.id for document in payload.documents if document.id is not None)
 
 
-def _patched(cursor: Cursor, index: Index, payloads: Iterable[DocumentWrite | DocumentChanges]) -> Mapping[str, str]:
+def _patched(cursor: Cursor, index: Index, payloads: Iterable[DocumentWrite | Change]) -> Mapping[str, str]:
     """The stored sources of what is to be patched, by id."""
-    ids = [
-        change.id
-        for payload in payloads
-        if isinstance(payload, DocumentChanges)
-        for change in payload.changes
-        if change.action == "patch"
-    ]
+    ids = [one.id for one in payloads if isinstance(one, Change) and one.action == "patch"]
     if not ids:
         return {}
     sql = f"SELECT _id, _source FROM {index.table} WHERE _id IN (SELECT unnest(?::VARCHAR[]))"

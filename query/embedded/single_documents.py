@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from libs.context import RequestContext
-from libs.errors import HostMonitorError, NotFoundError
+from libs.errors import NotFoundError
 from query.document_store import Change, Changed, Revision, StoredDocument
-from query.embedded.document_changes import DocumentChanges, IndexTarget
+from query.embedded.document_changes import IndexTarget
 from query.embedded.index_changes import IndexChanges
 from query.embedded.readers import Row, TablesChanged
 from query.names import exact_index
@@ -28,16 +26,13 @@ class SingleDocuments(IndexChanges):
         source, version, seq = rows[0]
         return StoredDocument(identifier, source.encode(), version, Revision(uuid, seq))
 
-    async def change(
-        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
-    ) -> Sequence[Changed | HostMonitorError]:
+    async def change(self, index: str, change: Change, refresh: bool, context: RequestContext) -> Changed:
         key = (self.name, self._view(exact_index(index)).name)
         target = IndexTarget(self.store.documents, key)
-        size = sum(len(change.source) for change in changes)
-        outcomes: Sequence[Changed | HostMonitorError] = await self.store.writer.submit(
-            ("documents", key), target, DocumentChanges(changes), size, context, self.name
+        done: Changed = await self.store.writer.submit(
+            ("documents", key), target, change, len(change.source), context, self.name
         )
-        return outcomes
+        return done
 
     async def count(self, index: str, context: RequestContext) -> int:
         views = self._views(exact_index(index))

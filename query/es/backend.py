@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from libs.context import RequestContext
-from libs.errors import HostMonitorError
 from query.backend import Capabilities, InstanceConfig, Json, Query
 from query.catalog import Kind, SourceRef, Table
 from query.document_store import Change, Changed, Document, StoredDocument
@@ -130,10 +129,8 @@ class EsBackend:
     async def document(self, index: str, identifier: str, context: RequestContext) -> StoredDocument:
         return await self._documents.document(index, identifier, context)
 
-    async def change(
-        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
-    ) -> Sequence[Changed | HostMonitorError]:
-        return await self._documents.change(index, changes, refresh, context)
+    async def change(self, index: str, change: Change, refresh: bool, context: RequestContext) -> Changed:
+        return await self._documents.change(index, change, refresh, context)
 
     async def count(self, index: str, context: RequestContext) -> int:
         return await self._documents.count(index, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import orjson
@@ -52,25 +52,21 @@ class EsDocuments:
             source = self._source(index, answer, found)
             return StoredDocument(found["_id"], source, found["_version"], _revision(found, held))
 
-    async def change(
-        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
-    ) -> Sequence[Changed | HostMonitorError]:
+    async def change(self, index: str, change: Change, refresh: bool, context: RequestContext) -> Changed:
         exact_index(index)
         # An index that is not there would be made by a write.
         held = await self._index_id(index, context)
-        if any(change.action == "patch" for change in changes):
+        if isinstance(change.expected, Revision) and change.expected.index != held:  # an earlier index of this name
+            raise self._conflict(change.id)
+        if change.action == "patch":
             await self._check_whole(index, context)
-        sent = [change for change in changes if not _outdated(change, held)]
-        items = await self._send(index, sent, refresh, context) if sent else []
-        if len(items) != len(sent):
-            raise self._client.unreadable(f"it lists {len(items)} items of {len(sent)} that were sent")
+        item = await self._send(index, change, refresh, context)
         if refresh:
             self._catalog.forget_written(index)
-        told = iter(items)
-        return [
-            self._conflict(change.id) if _outdated(change, held) else self._outcome(index, change, next(told), held)
-            for change in changes
-        ]
+        with self._client.reading():
+            if "error" not in item and item["result"] != "not_found":
+                return Changed(item["_id"], item["_version"], _revision(item, held), item["result"])
+            raise self._refusal(index, change, item)
 
     async def count(self, index: str, context: RequestContext) -> int:
         exact_index(index)
@@ -110,27 +106,23 @@ class EsDocuments:
                 message, code="UNSUPPORTED", source=self._client.name, hint="replace the document instead"
             )
 
-    async def _send(
-        self, index: str, changes: Sequence[Change], refresh: bool, context: RequestContext
-    ) -> Sequence[Mapping[str, Any]]:
-        """The items of the store's answer."""
+    async def _send(self, index: str, change: Change, refresh: bool, context: RequestContext) -> Mapping[str, Any]:
+        """The item of the store's answer."""
         path = f"/{index}/_bulk?filter_path={_OUTCOME}{'&refresh=true' if refresh else ''}"
-        body = b"".join(map(_lines, changes))
         try:
-            answer = await self._client.written("POST", path, context, body, _NDJSON)
-        except StoreRefused as error:  # a source that cannot be read ends the whole request, before anything is done
+            answer = await self._client.write("POST", path, context, _lines(change), _NDJSON)
+        except StoreRefused as error:  # a patch that cannot be read
             raise error.as_request("VALUE_INVALID") from error
         with self._client.reading():
-            return [outcome for item in self._client.parsed(answer)["items"] for outcome in item.values()]
+            (item,) = answer["items"]
+            (outcome,) = item.values()
+            return dict(outcome)
 
-    def _outcome(self, index: str, change: Change, item: Mapping[str, Any], held: str) -> Changed | HostMonitorError:
-        with self._client.reading():
-            if item.get("result") == "not_found" or item.get("error", {}).get("type") == "document_missing_exception":
-                return self._missing(index, change.id) if change.expected is None else self._conflict(change.id)
-            if "error" not in item:
-                return Changed(item["_id"], item["_version"], _revision(item, held), item["result"])
-            if item["status"] != 409:
-                return item_error(item, self._client.name)
+    def _refusal(self, index: str, change: Change, item: Mapping[str, Any]) -> HostMonitorError:
+        if "error" not in item or item["error"]["type"] == "document_missing_exception":
+            return self._missing(index, change.id) if change.expected is None else self._conflict(change.id)
+        if item["status"] != 409:
+            return item_error(item, self._client.name)
         if change.expected is None:
             message = f"Others kept changing the document {change.id[:60]!r}."
             return ConflictError(message, code="CONFLICT", source=self._client.name, hint="repeat it")
@@ -179,13 +171,8 @@ def _revision(item: Mapping[str, Any], held: str) -> Revision:
     return Revision(held, int(item["_seq_no"]), int(item["_primary_term"]))
 
 
-def _outdated(change: Change, held: str) -> bool:
-    """Whether it expects a revision of an earlier index of this name."""
-    return isinstance(change.expected, Revision) and change.expected.index != held
-
-
 def _lines(change: Change) -> bytes:
-    """The lines of `_bulk` for one change."""
+    """The lines of `_bulk` for a change."""
     action = _ACTIONS[change.action]
     about: dict[str, str | int] = {"_id": change.id}
     if isinstance(change.expected, Revision):
