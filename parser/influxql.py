@@ -73,7 +73,6 @@ _NAMES = frozenset(
         "DROP CONTINUOUS QUERY",
     }
 )
-_WHERE, _INTO = Token("word", "WHERE"), Token("word", "INTO")
 
 
 def statements(text: str) -> tuple[tuple[Statement, ...], str]:
@@ -115,11 +114,16 @@ def _statement(part: tuple[Token, ...]) -> Statement:
         raise _refused(part)
     needs = _KINDS[kind]
     mutates = kind in _CHANGING
-    if _INTO in part and kind != "CREATE CONTINUOUS QUERY":
+    if _holds(part, "INTO") and kind != "CREATE CONTINUOUS QUERY":
         if kind != "SELECT":
             raise _refused(part)
         needs, mutates = needs | _WRITE, True
-    return Statement(kind, part, needs, mutates, kind not in _NAMES or _WHERE in part)
+    return Statement(kind, part, needs, mutates, kind not in _NAMES or _holds(part, "WHERE"))
+
+
+def _holds(part: Sequence[Token], word: str) -> bool:
+    """Whether a keyword stands anywhere: no name is written like one without quotes."""
+    return any(token.text == word and token.kind == "word" for token in part)
 
 
 def _kind(part: Sequence[Token]) -> str | None:

@@ -112,9 +112,10 @@ class _Reader:
 
 def _token(kind: str | None, piece: str) -> Token:
     if kind == "word":
-        return Token("word", piece.upper())
+        return Token("word", piece.upper(), piece)
     if kind == "identifier":
-        return Token("identifier", _unescaped(piece[1:-1]))
+        name = _unescaped(piece[1:-1])
+        return Token("identifier", name, name)
     if kind == "string":
         return Token("string", _unescaped(piece[1:-1]))
     if kind == "parameter":

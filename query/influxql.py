@@ -20,10 +20,12 @@ TokenKind = Literal["word", "identifier", "string", "number", "parameter", "rege
 
 
 class Token(NamedTuple):
-    """`text` is a word in capitals; a quoted identifier's or string's content; anything else as it is written."""
+    """`text` is a word in capitals; a quoted identifier's or string's content; anything else as it is written. `name` is what
+    a word or an identifier names, "" for others."""
 
     kind: TokenKind
     text: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

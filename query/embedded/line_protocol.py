@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from libs.errors import RequestError
-from query.embedded.series_names import MAX_TIME, MIN_TIME, SERIES_BYTES, TIME, too_long
+from query.embedded.series_names import MAX_TIME, MIN_TIME, SERIES_BYTES, TIME, fault_of, too_long
 from query.embedded.series_state import Tags
 
 Value = bool | int | float | str
@@ -55,11 +55,16 @@ class BadLine(Exception):
 
 @dataclass
 class Lines:
-    """The points read, and what was dropped."""
+    """The points read, by measurement, and what was dropped."""
 
-    rows: list[Row] = field(default_factory=list)
+    named: dict[str, list[Row]] = field(default_factory=dict)
     dropped: int = 0
     reasons: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The points, where they are of one measurement."""
+        return next(iter(self.named.values()), [])
 
     def drop(self, reason: str) -> None:
         self.dropped += 1
@@ -78,6 +83,15 @@ def read_lines(body: bytes, measurement: str, precision: str, now_ns: int, first
 def read_some(body: bytes, measurement: str, precision: str, now_ns: int, first: int = 1) -> Lines:
     """The points of one measurement; `first` is the first line's number. Raises RequestError (VALUE_INVALID): not UTF-8,
     another precision, a line of another measurement; nothing is to be written then."""
+    return _read(body, measurement, precision, now_ns, first)
+
+
+def read_points(body: bytes, precision: str, now_ns: int) -> Lines:
+    """The points of any measurements. Raises RequestError (VALUE_INVALID): not UTF-8, another precision."""
+    return _read(body, None, precision, now_ns, 1)
+
+
+def _read(body: bytes, measurement: str | None, precision: str, now_ns: int, first: int) -> Lines:
     tick = NS_PER_TICK.get(precision)
     if tick is None:
         raise RequestError(
@@ -100,17 +114,19 @@ def read_some(body: bytes, measurement: str, precision: str, now_ns: int, first:
 
 
 class _Reader:
-    def __init__(self, measurement: str, tick: int, now: int, first: int) -> None:
+    """`measurement`: None takes any."""
+
+    def __init__(self, measurement: str | None, tick: int, now: int, first: int) -> None:
         self.found = Lines()
         self._measurement = measurement
         self._tick = tick
         self._now = now
-        self._heads: dict[str, Tags] = {}
+        # The tags of a line's beginning, and the points of its measurement.
+        self._heads: dict[str, tuple[Tags, list[Row]]] = {}
         self._number = first - 1
 
     def quickly(self, text: str) -> None:
         """Without quotes and backslashes every line feed ends a line, every space and comma parts."""
-        add = self.found.rows.append
         heads = self._heads
         for line in text.split("\n"):
             self._number += 1
@@ -119,8 +135,8 @@ class _Reader:
                 self._one(line)
                 continue
             head, pairs, stamp = parts
-            tags = heads.get(head)
-            if tags is None:
+            known = heads.get(head)
+            if known is None:
                 self._one(line)
                 continue
             try:
@@ -131,7 +147,7 @@ class _Reader:
                 if TIME in fields:
                     self._one(line)
                     continue
-                add((self._time(stamp), tags, fields))
+                known[1].append((self._time(stamp), known[0], fields))
             except (BadLine, ValueError):
                 self._one(line)
 
@@ -158,7 +174,8 @@ class _Reader:
             end = len(text) if end < 0 else end
             self._drop(text[at:end], _why(text[at:end]))
             return end + 1
-        if _unescaped(line["name"]) != self._measurement:
+        name = _unescaped(line["name"])
+        if self._measurement is not None and name != self._measurement:
             raise RequestError(
                 f"Line {self._number} is not of the measurement {self._measurement!r}.",
                 code="VALUE_INVALID",
@@ -166,29 +183,29 @@ class _Reader:
                 hint="nothing was written",
             )
         try:
+            if self._measurement is None and (fault := fault_of(name)) is not None:
+                raise BadLine(f"its measurement cannot be called so: {fault}")
             tags = self._tags(line["tags"])
             fields = {_unescaped(name): scalar(value) for name, value in _PAIR.findall(line["fields"])}
             time = self._now if line["time"] is None else self._time(line["time"])
         except BadLine as bad:
             self._drop(line[0].rstrip("\n"), str(bad))
             return line.end()
-        self._keep(time, tags, fields)
-        if line["tags"] == "" or "\\" not in line["tags"]:
-            self._heads[line["name"] + line["tags"]] = tags
+        if any(tag == TIME for tag, _ in tags):
+            self.found.drop(f'invalid tag key: input tag "time" on measurement "{name}" is invalid')
+            return line.end()
+        self._keep(name, time, tags, fields)
+        if name in self.found.named and "\\" not in line["tags"]:
+            self._heads[line["name"] + line["tags"]] = (tags, self.found.named[name])
         return line.end()
 
-    def _keep(self, time: int, tags: Tags, fields: dict[str, Value]) -> None:
-        if any(name == TIME for name, _ in tags):
-            self.found.drop(f'invalid tag key: input tag "time" on measurement "{self._measurement}" is invalid')
-            return
+    def _keep(self, name: str, time: int, tags: Tags, fields: dict[str, Value]) -> None:
         if TIME in fields:
             del fields[TIME]
             if not fields:
-                self.found.drop(
-                    f'invalid field name: input field "time" on measurement "{self._measurement}" is invalid'
-                )
+                self.found.drop(f'invalid field name: input field "time" on measurement "{name}" is invalid')
                 return
-        self.found.rows.append((time, tags, fields))
+        self.found.named.setdefault(name, []).append((time, tags, fields))
 
     def _tags(self, text: str) -> Tags:
         pairs = [(_unescaped(name), _unescaped(value)) for name, value in _TAG.findall(text)]
