@@ -7,7 +7,6 @@ new ones each time. And every named case of several sources, by small pages.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.cursors import Cursors
@@ -29,14 +28,14 @@ from unittest_.conformance.case import TIME, Body
 from unittest_.conformance.cases_joins import MixCase, mix_cases
 from unittest_.conformance.data import NOW, data_sets
 from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, SERIES, STORES, MixStores
+from unittest_.conformance.random_bodies import Amount
 from unittest_.conformance.random_joins import SETS, Draw, mix_bodies
 from unittest_.conformance.stores import StoreId
 from unittest_.conformance.walking import new_context, walked
 from unittest_.reference import Answer, Refused, differences
 from unittest_.reference.mix import mixed
 
-ASKED = os.environ.get("HOSTMONITOR_TEST_CURSORS", "")
-BODIES = int(ASKED or 160)
+BODIES = Amount.of("HOSTMONITOR_TEST_CURSORS", 160)
 PAIRS = ((ES, INFLUX), (DOCS, SERIES), (INFLUX, DOCS), (SERIES, ES))
 # The reference compares rows that may change places one by one.
 _MOST_ROWS = 1000
@@ -104,16 +103,7 @@ def _sizes() -> st.SearchStrategy[list[int]]:
 
 
 def _property(pair: tuple[StoreId, StoreId], drawn: Any, examples: int) -> Any:
-    @settings(
-        max_examples=max(1, examples),
-        derandomize=not ASKED,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-    )
+    @BODIES.settings(examples)
     @given(drawn=drawn, sizes=_sizes())
     async def test(drawn: tuple[Body, tuple[str, str]], sizes: list[int], held: Walked) -> None:
         await check(drawn[0], pair, drawn[1], sizes, held)
@@ -122,10 +112,10 @@ def _property(pair: tuple[StoreId, StoreId], drawn: Any, examples: int) -> Any:
 
 
 test_embedded_documents, test_elasticsearch, test_embedded_series, test_influx = (
-    _property((store, store), single_bodies(store.kind), BODIES // 8) for store in (DOCS, ES, SERIES, INFLUX)
+    _property((store, store), single_bodies(store.kind), BODIES.count // 8) for store in (DOCS, ES, SERIES, INFLUX)
 )
 test_real, test_embedded, test_series_first, test_documents_last = (
-    _property(pair, mix_bodies((pair[0].kind, pair[1].kind)), BODIES // 8) for pair in PAIRS
+    _property(pair, mix_bodies((pair[0].kind, pair[1].kind)), BODIES.count // 8) for pair in PAIRS
 )
 assert set(STORES) == {DOCS, ES, SERIES, INFLUX}
 

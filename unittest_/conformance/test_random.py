@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.errors import HostMonitorError
@@ -18,30 +17,17 @@ from unittest_.conformance.bodies import bodies
 from unittest_.conformance.case import Body, bound
 from unittest_.conformance.conftest import OpenStore
 from unittest_.conformance.data import NOW, DataSet, data_sets
+from unittest_.conformance.random_bodies import Amount
 from unittest_.conformance.stores import StoreId, store_ids
 from unittest_.reference import Answer, answer, differences
 
 # Of a hundred bodies, how many ask each set.
 SHARES = {"access": 24, "odd": 22, "nanos": 11, "days": 13, "lists": 20, "coerced": 8, "empty": 2}
-ASKED = os.environ.get("HOSTMONITOR_TEST_BODIES", "")
-BODIES = int(ASKED or 2000)
+BODIES = Amount.of("HOSTMONITOR_TEST_BODIES", 2000)
 
 
 def _stores(data: DataSet) -> list[StoreId]:
     return [store for store in store_ids() if store.kind in data.kinds and "random" not in store.known_limits]
-
-
-def _settings(name: str) -> settings:
-    return settings(
-        max_examples=max(1, BODIES * SHARES[name] // 100),
-        derandomize=not ASKED,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-    )
 
 
 async def check(data: DataSet, body: Body, open_store: OpenStore) -> None:
@@ -65,7 +51,7 @@ async def _wrong(data: DataSet, identity: StoreId, body: Body, expected: Answer,
 def _property(name: str) -> Any:
     data = data_sets()[name]
 
-    @_settings(name)
+    @BODIES.settings(BODIES.count * SHARES[name] // 100)
     @given(body=bodies(data))
     async def test(body: Body, open_store: OpenStore) -> None:
         await check(data, body, open_store)

@@ -6,25 +6,24 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from libs.errors import HostMonitorError
 from unittest_.conformance.case import Body
 from unittest_.conformance.data import NOW
 from unittest_.conformance.mix_stores import DOCS, ES, INFLUX, SERIES, MixStores
+from unittest_.conformance.random_bodies import Amount
 from unittest_.conformance.random_joins import mix_bodies
 from unittest_.conformance.stores import StoreId
 from unittest_.reference import Answer, Refused, differences
 from unittest_.reference.mix import mixed
 
-ASKED = os.environ.get("HOSTMONITOR_TEST_JOINS", "")
-BODIES = int(ASKED or 1000)
+BODIES = Amount.of("HOSTMONITOR_TEST_JOINS", 1000)
 # Of a hundred bodies, how many ask each pair.
 SHARES = {(DOCS, SERIES): 50, (ES, INFLUX): 20, (INFLUX, DOCS): 15, (SERIES, ES): 15}
 # The reference compares rows that may change places one by one.
@@ -67,16 +66,7 @@ async def _wrong(body: Body, expected: Answer | str, stores: MixStores) -> list[
 
 
 def _property(pair: tuple[StoreId, StoreId]) -> Any:
-    @settings(
-        max_examples=max(1, BODIES * SHARES[pair] // 100),
-        derandomize=not ASKED,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-    )
+    @BODIES.settings(BODIES.count * SHARES[pair] // 100)
     @given(drawn=mix_bodies((pair[0].kind, pair[1].kind)))
     async def test(drawn: tuple[Body, tuple[str, str]], stores: MixStores) -> None:
         await check(drawn[0], pair, drawn[1], stores)
