@@ -9,7 +9,7 @@ from pydantic import Field
 from apps.pipeline import Services, run
 from libs.context import RequestContext
 from libs.errors import RequestError
-from libs.rest import QueryModel
+from libs.rest.dry_run import DryRunQuery
 from libs.times import parse_duration
 from query.by_filter import too_many
 from query.catalog import SourceRef
@@ -18,10 +18,6 @@ from query.plan import Aggregation
 from query.question import Question, TimeRange
 
 NAME = "affected"
-
-
-class DryRunQuery(QueryModel):
-    dry_run: bool = Field(False, description="Counts what would be affected, and changes nothing.")
 
 
 class BoundedQuery(DryRunQuery):
@@ -35,35 +31,27 @@ class BoundedQuery(DryRunQuery):
     )
 
 
-def dry_run(affected: int) -> dict[str, object]:
-    """The answer that has changed nothing."""
-    return {"dry_run": True, "affected": affected}
-
-
-DRY_RUN = dry_run(3)
-
-
 def counting(source: SourceRef, where: Predicate | None, span: TimeRange | None = None) -> Question:
     """The question that counts."""
     return Question(source, span, where, select=(Aggregation("count", None, NAME),))
 
 
-async def count(question: Question, services: Services) -> int:
-    """Its one number. Only a number is kept of what is counted, so that the limits are those of a stream.
+async def count(question: Question, services: Services, context: RequestContext) -> int:
+    """Its one number, at the same `now`. Only a number is kept of what is counted, so that the limits are those of a stream.
 
     Raises what a query raises, CostError among it."""
-    context = services.new_context()
-    context.limits = context.limits.flowing()
-    page, _ = await run(question, services, context)
+    beside = services.new_context(context.principal)
+    beside.limits, beside.now_ns = beside.limits.flowing(), context.now_ns
+    page, _ = await run(question, services, beside)
     cell = page.batches[0].columns[0][0]
     assert isinstance(cell, int)
     return cell
 
 
-async def check_most(question: Question, services: Services, most: int | None) -> None:
+async def check_most(question: Question, services: Services, most: int | None, context: RequestContext) -> None:
     """Raises RequestError (TOO_MANY_AFFECTED)."""
     if most is not None:
-        matched = await count(question, services)
+        matched = await count(question, services, context)
         if matched > most:
             raise too_many(matched, most)
 

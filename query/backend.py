@@ -180,6 +180,28 @@ class WriteReport:
     reasons: tuple[str, ...] = ()
 
 
+class PointDeletes(Protocol):
+    """How a store deletes points. `scan` is one that query.point_deletes.deletable has let through: its `where` names tags and
+    the time alone, and is all that was asked."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether `delete` tells how many there were, and heeds `most`."""
+        ...
+
+    async def delete(self, scan: Scan, most: int | None, context: RequestContext) -> int | None:
+        """Deletes the points that the scan answers; how many those were. Raises `query.by_filter.too_many` past `most` (nothing
+        is deleted then), StoreError, CatalogStale."""
+        ...
+
+    async def unseen(
+        self, db: str, measurement: str | None, scan: Scan | None, context: RequestContext
+    ) -> Sequence[str]:
+        """Names of what holds further points that no query shows, and that a delete would take all the same: of the database,
+        of the measurement, or those that the scan means. Raises StoreError."""
+        ...
+
+
 class SeriesStore(Backend, Protocol):
     """What the fixed routes of series need. Answers are JSON values in InfluxDB's own form ({"results": […]}).
 
@@ -203,6 +225,9 @@ class SeriesStore(Backend, Protocol):
         ...
 
     async def drop_measurement(self, db: str, measurement: str, context: RequestContext) -> Json: ...
+
+    @property
+    def deletes(self) -> PointDeletes: ...
 
     async def keys(self, db: str, measurement: str, context: RequestContext) -> Json:
         """{"tag_keys": {"name", "columns", "values": [[key]]}, "field_keys": {"name", "columns", "values": [[key, type]]}}"""

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from libs.context import RequestContext
 from query.backend import Backend, Json
+from query.by_filter import ByFilter
 from query.index_metadata import IndexMetadata
 
 
@@ -125,6 +126,11 @@ class DocumentStore(Backend, IndexMetadata, Protocol):
         """Done as a whole, or not at all. Raises ConflictError (PRECONDITION_FAILED: it is not as expected), NotFoundError
         (DOCUMENT_UNKNOWN: nothing to patch or delete; INDEX_UNKNOWN: no index is made), RequestError (VALUE_INVALID: it does
         not fit the mapping; UNSUPPORTED: an alias of several indices), StoreError."""
+        ...
+
+    @property
+    def by_filter(self) -> ByFilter:
+        """How it changes all documents that a filter matches."""
         ...
 
     async def count(self, index: str, context: RequestContext) -> int:

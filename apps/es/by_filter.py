@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from sanic import Request
 
 from apps.catalogs import fetch_catalog, forget_catalog
-from apps.counting import DRY_RUN, BoundedQuery, check_most, count, counting, dry_run, patient
+from apps.counting import BoundedQuery, check_most, count, counting, patient
 from apps.es.models import WriteQuery
 from apps.es.resources import DocumentResource, namespace
 from apps.instance import DocumentInstance
@@ -18,6 +19,7 @@ from libs.context import RequestContext
 from libs.errors import HostMonitorError, RequestError
 from libs.issues import Issues
 from libs.rest import RawSchema, Reply
+from libs.rest.dry_run import DRY_RUN, counted
 from operator_.base import close
 from operator_.by_filter import change_all
 from parser.change_body import DELETE, UPDATE, ChangeBody, change_schema, parse_change
@@ -107,7 +109,7 @@ async def _answer(instance: DocumentInstance, index: str, body: ChangeBody, quer
     async with services.places.held(context):
         settings = await _prepared(instance, asked, body, context)
         if query.dry_run:
-            return dry_run(await count(asked, services))
+            return counted(await count(asked, services, context))
         tally = await _changed(instance, asked, settings, query, context)
         await _show(instance.store.by_filter, index, tally, query.refresh, context)
     return _told(tally, "deleted" if settings is None else "updated", (time.perf_counter() - started) * 1000)
@@ -121,7 +123,7 @@ async def _prepared(instance: DocumentInstance, asked: Question, body: ChangeBod
     if body.given:
         settings = typed_settings(body.given, catalog[asked.source], instance.store.by_filter, faults)
     try:
-        plan_of(asked, catalog, instance.services, instance.services.new_context(), "stream")
+        plan_of(asked, catalog, instance.services, replace(context), "stream")
     except RequestError as error:
         if not faults.found or not error.issues:
             raise
@@ -159,7 +161,7 @@ async def _change(
         plan = plan_of(rows, catalog, services, context, "stream").plan
         assert isinstance(plan, Scan), "a store that changes at once does every filter exactly"
         return await way.change_matching(asked.source.target[0], plan, settings, query.max_affected, context)
-    await check_most(asked, services, query.max_affected)
+    await check_most(asked, services, query.max_affected, context)
     rows = Question(asked.source, where=asked.where, select=(SelectField(ADDRESS),))
     prepared = plan_of(rows, {asked.source: way.addressed(table)}, services, context, "stream")
     context.idle_seconds = _IDLE_SECONDS

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from libs.rest import BodyModel, QueryModel
+from libs.rest.dry_run import DryRunQuery
 
 
 class DatabaseBody(BodyModel):
@@ -17,6 +18,10 @@ class DatabaseBody(BodyModel):
 
 class DatabaseQuery(QueryModel):
     db: str | None = Field(None, description="The database's name, in place of the body.")
+
+
+class DropQuery(DatabaseQuery, DryRunQuery):
+    """Which database, and whether it is only counted."""
 
 
 class PrecisionQuery(QueryModel):

@@ -7,12 +7,14 @@ from typing import Any
 
 from sanic import Request
 
+from apps.influx.drops import would_go
 from apps.influx.long_lines import LongLines
-from apps.influx.models import DatabaseBody, DatabaseQuery, PointBody, PrecisionQuery
+from apps.influx.models import DatabaseBody, DatabaseQuery, DropQuery, PointBody, PrecisionQuery
 from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import SeriesInstance
 from libs.errors import NotSupportedError, RequestError
 from libs.rest import Namespace, Reply, Resource
+from libs.rest.dry_run import DRY_RUN, DryRunQuery
 from parser.points import parse_array, parse_ndjson, parse_point
 from query.backend import WriteReport
 
@@ -27,6 +29,7 @@ namespace = Namespace(
 
 _POINT = {"time": "2026-11-22T10:00:00Z", "tags": {"host": "web-1"}, "fields": {"usage": 12.5}}
 _DONE = {"results": [{"statement_id": 0}]}
+_DROPPED = {"example": _DONE, "dry_run": DRY_RUN}
 
 
 def _listed(name: str, column: str, value: str) -> dict[str, Any]:
@@ -80,13 +83,16 @@ class Databases(SeriesResource):
 
     @namespace.doc("Drop exactly one database", operation_id="dropDatabaseByBody")
     @namespace.expect(DatabaseBody, required=False, example={"db": "telegraf"})
-    @namespace.query(DatabaseQuery)
-    @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
+    @namespace.query(DropQuery)
+    @namespace.returns(200, dict[str, Any], "Dropped", examples=_DROPPED)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.allow("metadata")
-    async def delete(self, request: Request, body: DatabaseBody | None, query: DatabaseQuery) -> Any:
-        return await self.store.drop_database(_database(body, query), self.instance.services.new_context())
+    async def delete(self, request: Request, body: DatabaseBody | None, query: DropQuery) -> Any:
+        db = _database(body, query)
+        if query.dry_run:
+            return await would_go(self.instance, db)
+        return await self.store.drop_database(db, self.instance.services.new_context())
 
 
 def _database(body: DatabaseBody | None, query: DatabaseQuery) -> str:
@@ -116,11 +122,14 @@ class Database(SeriesResource):
         return await self.store.create_database(db, self.instance.services.new_context())
 
     @namespace.doc("Drop exactly this database", operation_id="dropDatabase")
-    @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
+    @namespace.query(DryRunQuery)
+    @namespace.returns(200, dict[str, Any], "Dropped", examples=_DROPPED)
     @namespace.fails("NAME_INVALID")
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.allow("metadata")
-    async def delete(self, request: Request, db: str) -> Any:
+    async def delete(self, request: Request, db: str, query: DryRunQuery) -> Any:
+        if query.dry_run:
+            return await would_go(self.instance, db)
         return await self.store.drop_database(db, self.instance.services.new_context())
 
 
@@ -163,11 +172,14 @@ class Measurement(SeriesResource):
         return {"result": True}
 
     @namespace.doc("Drop exactly this measurement", operation_id="dropMeasurement")
-    @namespace.returns(200, dict[str, Any], "Dropped", example=_DONE)
+    @namespace.query(DryRunQuery)
+    @namespace.returns(200, dict[str, Any], "Dropped", examples=_DROPPED)
     @namespace.fails("DATABASE_UNKNOWN")
     @namespace.fails("MEASUREMENT_UNKNOWN")
     @namespace.allow("metadata")
-    async def delete(self, request: Request, db: str, measurement: str) -> Any:
+    async def delete(self, request: Request, db: str, measurement: str, query: DryRunQuery) -> Any:
+        if query.dry_run:
+            return await would_go(self.instance, db, measurement)
         return await self.store.drop_measurement(db, measurement, self.instance.services.new_context())
 
 

@@ -19,6 +19,7 @@ from query.catalog import SourceRef, Table
 from query.embedded.backend import EmbeddedBackend
 from query.embedded.catalogue import drop_table, next_id
 from query.embedded.line_protocol import Row, read_lines, read_some
+from query.embedded.point_deletes import EmbeddedDeletes
 from query.embedded.query import EmbeddedQuery
 from query.embedded.series_names import (
     MAX_TIME,
@@ -172,6 +173,10 @@ class EmbeddedSeries(EmbeddedBackend):
         measurement_name(measurement)
         found = read_some(lines, measurement, precision, now_ns, first)
         return len(found.rows) + found.dropped
+
+    @property
+    def deletes(self) -> EmbeddedDeletes:
+        return EmbeddedDeletes(self.store, self.name)
 
     async def _submit(self, db: str, write: PointsWrite, size: int, context: RequestContext) -> WriteReport:
         key = (self.name, db)

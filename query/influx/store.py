@@ -15,6 +15,7 @@ from query.influx.backend import InfluxBackend
 from query.influx.column_lines import column_lines
 from query.influx.decode import rows_of, series
 from query.influx.line_protocol import NO_TYPES, Encoder
+from query.influx.point_deletes import InfluxDeletes
 from query.influx.quote import database_name, identifier, measurement_name
 from query.influx.table import Measurement
 from query.influx.text_lines import check, read
@@ -144,6 +145,10 @@ class InfluxStore(InfluxBackend):
     def check_lines(self, measurement: str, lines: bytes, precision: str, now_ns: int, first: int = 1) -> int:
         found = read(lines, measurement, precision, now_ns, first)
         return found.count + len(found.bad)
+
+    @property
+    def deletes(self) -> InfluxDeletes:
+        return InfluxDeletes(self.client, self.catalog)
 
     async def _known_table(self, db: str, measurement: str, context: RequestContext) -> Table | None:
         """None for a measurement that is not there yet."""
