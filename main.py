@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,9 @@ from apps.demo import load_demo
 from apps.health import Source, add_health
 from apps.jobs.records import JobRecords
 from apps.jobs.runner import JobLimits, Jobs
+from apps.keys.commands import commands as key_commands
+from apps.keys.records import KeyRecords, first_key, has_keys
+from apps.keys.watch import KeyWatch
 from apps.mix.lookups import Lookups
 from apps.mix.saved import describe
 from apps.mix.saved_queries import SavedQueries
@@ -33,6 +36,8 @@ from config.load import load_settings
 from config.logging import configure_logging, log_access, lost_lines
 from config.settings import Settings, check_exposure
 from libs.errors import HostMonitorError
+from libs.idempotency_records import IdempotencyRecords, KeyLimits
+from libs.keys import KeyRing
 from libs.observe import METRICS
 from libs.rest import Api, Router, build, to_bytes
 from libs.rest import serve as serve_page
@@ -40,6 +45,9 @@ from libs.signing import Signer
 from libs.spool import Spools
 from libs.state import State
 from middlewares import access, errors
+from middlewares.auth import Gate
+from middlewares.hosts import Hosts
+from middlewares.idempotency import Idempotency
 from middlewares.peers import Peers
 from middlewares.request_id import IdentifiedRequest
 from operator_.engine import Engine
@@ -84,6 +92,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     METRICS.job_bytes.set_function(lambda: jobs.spools.used)
     sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, ABOUT, base_path=settings.base_path, public_url=settings.public_url or "")
+    api.around = Idempotency(IdempotencyRecords(state, KeyLimits(**settings.idempotency.model_dump()))).around
     saved = SavedQueries(state, settings.limits.saved_queries)
     add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), saved, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
@@ -92,8 +101,10 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     app.ctx.api = api
     app.ctx.services = services
     app.ctx.state = state
+    ring = KeyRing(first_key(settings.first_key()))
+    app.ctx.gate = Gate(ring, Hosts(settings.server.host_names(), settings.public_url))
     _watch_loop(app)
-    _open_and_close(app, services, state)
+    _open_and_close(app, services, state, KeyWatch(KeyRecords(state), ring))
     return app
 
 
@@ -138,17 +149,19 @@ def _instance(name: str, described: InstanceSettings, settings: Settings) -> Ins
     )
 
 
-def _open_and_close(app: Sanic[Any, Any], services: Services, state: State) -> None:
+def _open_and_close(app: Sanic[Any, Any], services: Services, state: State, keys: KeyWatch) -> None:
     """The state opens with the server; what is open closes behind the drain of running requests, which before_server_stop precedes."""
 
     @app.before_server_start
     async def open_state(app: Sanic[Any, Any]) -> None:
         await state.open()
+        await keys.open()
         if services.jobs is not None:
             await services.jobs.open()
 
     @app.after_server_stop
     async def close(app: Sanic[Any, Any]) -> None:
+        await keys.close()
         if services.jobs is not None:
             await services.jobs.close()
         if services.cursors is not None:
@@ -199,7 +212,7 @@ def without_a_word(context: typer.Context) -> None:
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = _settings()
-    warning = check_exposure(settings)
+    warning = check_exposure(settings, settings.first_key() is not None or asyncio.run(has_keys(settings.data_dir)))
     configure_logging(settings)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
@@ -229,7 +242,7 @@ def demo(
     settings = _settings()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     target = url.rstrip("/") or f"http://{host}:{settings.port}{settings.base_path}"
-    asyncio.run(load_demo(target, hours=hours, seed=seed))
+    asyncio.run(load_demo(target, hours=hours, seed=seed, key=settings.first_key()))
 
 
 @cli.command()
@@ -249,6 +262,14 @@ def openapi(
 
 def _settings() -> Settings:
     return load_settings(os.environ)
+
+
+def _open_keys() -> tuple[State, Collection[str]]:
+    settings = _settings()
+    return State(settings.data_dir), settings.roles
+
+
+cli.add_typer(key_commands(_open_keys), name="keys")
 
 
 def main() -> None:

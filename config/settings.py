@@ -4,9 +4,11 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.first_key import key_in_file, strong
+from config.idempotency import IdempotencySettings
 from config.instances import DEFAULT_KINDS, EMBEDDED, InstanceSettings, StoreUrl, http_url, instance_name
 from config.jobs import JobSettings
 from config.limits import MEBIBYTE, LimitsSettings, RoleSettings, role_name
@@ -42,6 +44,15 @@ class ServerSettings(BaseModel):
         default=1000, ge=0, le=1_000_000, description="Connections of one address, of IPv6 one /64; 0 is any number."
     )
 
+    allowed_hosts: Annotated[str, Field(pattern=r"^[A-Za-z0-9._,: \[\]-]*$")] = Field(
+        default="",
+        description="Names, with commas between, by which a service without keys may be called besides the loopback's.",
+    )
+
+    def host_names(self) -> list[str]:
+        """The names of `allowed_hosts`."""
+        return [name.strip().strip("[]") for name in self.allowed_hosts.split(",") if name.strip()]
+
 
 class LogSettings(BaseModel):
     """The log files in `log_dir`."""
@@ -75,6 +86,13 @@ class Settings(BaseSettings):
     public_url: Annotated[str | None, AfterValidator(_public_url), BeforeValidator(_blank_is_none)] = Field(
         default=None, description="The address users see, as `servers` of the OpenAPI document."
     )
+    api_key: Annotated[SecretStr | None, AfterValidator(strong), BeforeValidator(_blank_is_none)] = Field(
+        default=None,
+        description="A first key, which may do everything: 32 characters or more, such as `keys add` makes.",
+    )
+    api_key_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="A file that holds the first key, in the place of `api_key`."
+    )
     log_dir: Path = Field(default=Path("logs"), description="The folder of `app.log` and `access.log`.")
     slow_query_seconds: float = Field(default=1, ge=0, description="Queries that take longer are logged.")
     limits: LimitsSettings = Field(default=LimitsSettings(), description="")
@@ -82,6 +100,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default=ServerSettings(), description="")
     log: LogSettings = Field(default=LogSettings(), description="")
     jobs: JobSettings = Field(default=JobSettings(), description="")
+    idempotency: IdempotencySettings = Field(default=IdempotencySettings(), description="")
     instances: dict[Annotated[str, AfterValidator(instance_name)], InstanceSettings] = Field(
         default_factory=dict, description="The named instances; `es` and `influx` exist in any case."
     )
@@ -100,6 +119,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _one_first_key(self) -> Self:
+        if self.api_key is not None and self.api_key_file is not None:
+            raise ValueError("api_key and api_key_file are both set: take one of them")
+        return self
 
     @model_validator(mode="after")
     def _default_kinds(self) -> Self:
@@ -140,23 +165,27 @@ class Settings(BaseSettings):
         except ValueError:
             return False
 
-    @property
-    def authenticated(self) -> bool:
-        """Whether callers must show who they are."""
-        return False
+    def first_key(self) -> str | None:
+        """The key of the settings or of the file that they name. Raises ConfigError where that holds none."""
+        if self.api_key is not None:
+            return self.api_key.get_secret_value()
+        return key_in_file(self.api_key_file) if self.api_key_file is not None else None
 
 
-def check_exposure(settings: Settings) -> str | None:
-    """What to say at start about who can reach the service, None when callers are authenticated.
+def check_exposure(settings: Settings, has_keys: bool) -> str | None:
+    """What to say at start about who can reach the service; None where it has keys, of the settings or stored.
 
-    Raises ConfigError when anybody on the network could: without authentication the service stays on the loopback.
+    Raises ConfigError when anybody on the network could: without a key the service stays on the loopback.
     """
-    if settings.authenticated:
+    if has_keys:
         return None
     if not settings.loopback:
         raise ConfigError(
-            f"HOSTMONITOR_HOST={settings.host} can be reached from other machines, and authentication is not"
-            " available yet: everybody could read and delete everything. Bind to the loopback (127.0.0.1 or ::1),"
-            " behind a gateway that authenticates."
+            f"HOSTMONITOR_HOST={settings.host} can be reached from other machines, and there is no key: everybody could"
+            " read and delete everything. Add a key (`main.py keys add NAME --allow read`, or HOSTMONITOR_API_KEY), or bind"
+            " to the loopback (127.0.0.1 or ::1)."
         )
-    return "no authentication: whoever can open a connection on this machine may read and delete everything"
+    return (
+        "no key: whoever can open a connection on this machine may read and delete everything"
+        " (`main.py keys add` makes one)"
+    )

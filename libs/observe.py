@@ -52,6 +52,11 @@ class Metrics:
             self.registry,
         )
         response_bytes = CountedBy("hostmonitor_response_bytes", "Bytes of answers' bodies.", ("route",), self.registry)
+        self._callers = cache(
+            CountedBy(
+                "hostmonitor_caller_requests", "Answered requests by their caller.", ("caller",), self.registry
+            ).child
+        )
         self._answers = cache(
             lambda route, method, status: (
                 requests.child(route, method, str(status)),
@@ -106,6 +111,10 @@ class Metrics:
         count.value += 1
         times.observe(seconds)
         bytes_sent.value += size
+
+    def caller(self, name: str) -> None:
+        """Count an answered request of a key's name; `-` where none was shown, or needed one that was not."""
+        self._callers(name).value += 1
 
     def error(self, code: str) -> None:
         """Count an answered error."""

@@ -23,6 +23,7 @@ def install(app: Sanic[Any, Any], metrics: Metrics, write_line: WriteLine) -> No
         route = request.route.name.rpartition(".")[2] if request.route else "unmatched"
         size = _size(request, response)
         metrics.request(route, request.method, response.status, seconds, size)
+        metrics.caller(request.principal.name)
         write_line(
             {
                 "event": "request",
@@ -32,6 +33,7 @@ def install(app: Sanic[Any, Any], metrics: Metrics, write_line: WriteLine) -> No
                 "bytes": size,
                 "ms": round(seconds * 1000, 3),
                 "route": route,
+                "caller": request.principal.name,
                 "client": request.conn_info.client_ip if request.conn_info else "",
                 "traceparent": request.traceparent,
             }

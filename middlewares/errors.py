@@ -13,6 +13,8 @@ from libs.context import request_id_var
 from libs.error_codes import CODES
 from libs.errors import HostMonitorError, Issue, NotFoundError, RequestError, StoreError, UnavailableError
 from libs.observe import METRICS
+from libs.rest.dialects import DIALECTS, Dialect
+from middlewares.auth import challenge
 from middlewares.refused_body import discard
 
 PROBLEM_JSON = "application/problem+json"
@@ -48,7 +50,12 @@ async def handle(request: Request, exception: Exception) -> HTTPResponse:
         _log.error("request failed", exc_info=exception, path=request.path, method=request.method)
     if 400 <= error.status < 500 and error.code.name != "CLIENT_TIMEOUT":
         await discard(request)
-    return respond(error)
+    answer = respond(error, DIALECTS.get(getattr(request.route.ctx, "dialect", "")) if request.route else None)
+    if error.code.name == "AUTHENTICATION_REQUIRED":
+        answer.headers["www-authenticate"] = challenge(
+            getattr(request.route.ctx, "policy", None) if request.route else None
+        )
+    return answer
 
 
 def translate(request: Request, exception: BaseException) -> HostMonitorError:
@@ -119,7 +126,7 @@ def _issues(error: HostMonitorError) -> tuple[Issue, ...]:
     return (Issue(error.code.name, error.message),)
 
 
-def respond(error: HostMonitorError) -> HTTPResponse:
+def respond(error: HostMonitorError, dialect: Dialect | None = None) -> HTTPResponse:
     """The whole answer: body, and the headers that clients and gateways act on."""
     headers: dict[str, str] = {}
     if error.allow:
@@ -129,4 +136,8 @@ def respond(error: HostMonitorError) -> HTTPResponse:
     if isinstance(error, StoreError) and error.source is not None:
         # So that a gateway can tell a sick store from a sick service.
         headers["x-hm-store-fault"] = error.source
-    return HTTPResponse(orjson.dumps(problem(error)), error.status, headers, PROBLEM_JSON)
+    body = problem(error)
+    if dialect is None:
+        return HTTPResponse(orjson.dumps(body), error.status, headers, PROBLEM_JSON)
+    body[dialect.message] = error.message
+    return HTTPResponse(orjson.dumps(body), error.status, headers | dialect.headers, dialect.media_type)

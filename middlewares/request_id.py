@@ -1,4 +1,4 @@
-"""Who a request is: `X-Request-ID` and `traceparent`, taken where they are well formed, made where they are not.
+"""Which request it is: `X-Request-ID` and `traceparent`, taken where they are well formed, made where they are not; and whose.
 
 Every answer bears both, also a 404 and the answer to a request that could not be read. Both are in the context
 variables of libs/context, from where the stores get them.
@@ -14,8 +14,10 @@ from typing import Any
 from sanic import Request
 from sanic.exceptions import BadURL, URITooLong
 from sanic.response import BaseHTTPResponse
+from sanic_routing.route import Route
 
-from libs.context import request_id_var, traceparent_var
+from libs.context import ANYBODY, principal_var, request_id_var, traceparent_var
+from middlewares.auth import NOBODY
 from middlewares.heads import check_head
 
 REQUEST_ID = "x-request-id"
@@ -44,10 +46,25 @@ class IdentifiedRequest(Request):
             super().__init__(b"*", headers, version, method, *args, **options)
         self.started = time.perf_counter()
         self.told = False
+        self.principal = NOBODY
+        principal_var.set(NOBODY)
         self.request_id = _valid_id(self.headers.get(REQUEST_ID)) or _new_id()
         request_id_var.set(self.request_id)
         self.traceparent = _valid_traceparent(self.headers.get(TRACEPARENT)) or new_traceparent()
         traceparent_var.set(self.traceparent)
+
+    @property
+    def route(self) -> Route | None:
+        """The route that answers it. Sanic sets it before it reads a body, so that this is where the gate lets it in, or raises
+        RequestError."""
+        return self._route
+
+    @route.setter
+    def route(self, route: Route | None) -> None:
+        self._route = route
+        if route is not None and (gate := getattr(self.app.ctx, "gate", None)) is not None:
+            self.principal = gate.admit(self, getattr(route.ctx, "policy", None))
+            principal_var.set(self.principal)
 
     @property
     def id(self) -> str:
@@ -71,6 +88,9 @@ class IdentifiedRequest(Request):
         answer.headers[REQUEST_ID] = self.request_id
         answer.headers[TRACEPARENT] = self.traceparent
         answer.headers["x-content-type-options"] = "nosniff"
+        if self.principal is not NOBODY and self.principal is not ANYBODY:
+            # A shared cache knows of Authorization, but not of X-API-Key.
+            answer.headers.setdefault("cache-control", "private, no-store")
         return answer
 
 

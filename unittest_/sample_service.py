@@ -93,6 +93,7 @@ class StoreResource(Resource):
 class NodeResource(StoreResource):
     @things.doc("The nodes of the store", operation_id="listNodes")
     @things.returns(200, dict[str, list[str]], "The nodes", example={"nodes": ["one"]})
+    @things.allow("read")
     async def get(self, request: Request) -> dict[str, Any]:
         return {"nodes": [self.store.name]}
 
@@ -102,6 +103,7 @@ class Things(StoreResource):
     @things.doc("List things", operation_id="listThings")
     @things.query(Listing)
     @things.returns(200, list[Thing], "The things", example=[{"name": "one", "size": 1}], envelope=True)
+    @things.allow("read")
     async def get(self, request: Request, query: Listing) -> list[dict[str, Any]]:
         found = [{"name": name, "size": size} for name, size in self.store.things.items()]
         return [thing for thing in found if not query.tag or thing["name"] in query.tag][: query.limit]
@@ -111,6 +113,7 @@ class Things(StoreResource):
     @things.expect(NewThing, "The thing", example={"name": "two", "size": 2})
     @things.returns(201, Thing, "Made", example={"name": "two", "size": 2}, envelope=True)
     @things.fails("ALREADY_EXISTS")
+    @things.allow("write")
     async def post(self, request: Request, query: Listing, body: NewThing) -> Thing:
         if body.name in self.store.things:
             raise ConflictError(f"There is a thing {body.name!r} already.", pointer="/name")
@@ -126,6 +129,7 @@ class OneThing(StoreResource):
     @things.expect(dict[str, Any], required=False, example={"as": "it is"})
     @things.returns(200, dict[str, Any], "The thing as it was asked for", example={"name": "one"})
     @things.fails("INDEX_UNKNOWN")
+    @things.allow("read")
     async def get(self, request: Request, name: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Answers the name as the route understood it.
 
@@ -136,12 +140,14 @@ class OneThing(StoreResource):
     @things.doc("Replace a thing", operation_id="putThing")
     @things.expect(dict[str, Any], example={"any": 1}, required=False)
     @things.returns(200, dict[str, Any], "What was sent", example={"sent": {"any": 1}})
+    @things.allow("write")
     async def put(self, request: Request, name: str, body: dict[str, Any] | None) -> Reply:
         return Reply({"sent": body}, 200, {"x-thing": "put"})
 
     @things.doc("Drop a thing", operation_id="deleteThing")
     @things.returns(204, None, "Dropped")
     @things.fails("INDEX_UNKNOWN")
+    @things.allow("write")
     async def delete(self, request: Request, name: str) -> Reply:
         if self.store.things.pop(name, None) is None:
             raise NotFoundError(f"There is no thing {name!r}.", code="INDEX_UNKNOWN", pointer="path/name")
@@ -155,6 +161,7 @@ class Query(StoreResource):
     @things.expect(FILTER, "A query", examples={"all": {"limit": 1}, "one": {"where": {"and": []}}})
     @things.returns(200, dict[str, Any], "Rows", example={"bytes": 12})
     @things.returns(200, str, content_types=("text/csv",), example="bytes\n12\n")
+    @things.allow("write")
     async def post(self, request: Request, name: str) -> HTTPResponse:
         return HTTPResponse(orjson.dumps({"bytes": len(request.body)}), content_type="application/json")
 
@@ -166,6 +173,7 @@ class Docs(StoreResource):
         bytes, content_types=("application/x-ndjson",), example='{"a": 1}\n', stream=True, encodings=("gzip",)
     )
     @things.returns(200, dict[str, int], "How much came", example={"bytes": 9})
+    @things.allow("write")
     async def post(self, request: Request, name: str) -> dict[str, int]:
         return {"bytes": sum([len(piece) async for piece in pieces(request)])}
 

@@ -275,14 +275,14 @@ async def test_a_length_that_lies(target: Target) -> None:
     """Shorter than the body: what is left is no request. Longer: the client never gets an answer to half a body."""
     host, _, port = target.client.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b'POST /mix/query HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}{"from": 1}\r\n\r\n')
+    writer.write(b'POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}{"from": 1}\r\n\r\n')
     received = await asyncio.wait_for(reader.read(65_536), SECONDS)
     received += await asyncio.wait_for(reader.read(65_536), SECONDS)
     assert received.startswith(b"HTTP/1.1 4")
     assert received.count(b"HTTP/1.1 4") == received.count(b"HTTP/1.1 ") == 2
     writer.close()
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b'POST /influx/db HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{"db": "half"}')
+    writer.write(b'POST /influx/db HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"db": "half"}')
     writer.write_eof()
     await asyncio.wait_for(reader.read(), SECONDS)
     writer.close()

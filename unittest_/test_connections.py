@@ -31,7 +31,7 @@ from unittest_.sample_service import running
 pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent
-GOOD = b"GET /health/live HTTP/1.1\r\nHost: a\r\n"
+GOOD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 
 # Each is one way in which readers of HTTP/1.1 disagree (RFC 9112): a gateway sees one request, a lax server another.
 HEADS = {
@@ -49,16 +49,16 @@ HEADS = {
     "length with an underscore": GOOD + b"Content-Length: 1_0\r\n\r\nhello",
     "odd transfer-encoding": GOOD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked twice": GOOD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "chunked in HTTP/1.0": b"POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "bare line feed": b"GET /health/live HTTP/1.1\nHost: a\n\r\n\r\n",
+    "chunked in HTTP/1.0": b"POST /x HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bare line feed": b"GET /health/live HTTP/1.1\nHost: localhost\n\r\n\r\n",
     "control character in a value": GOOD + b"X: a\x0bb\r\n\r\n",
     "zero byte in a value": GOOD + b"X: a\x00b\r\n\r\n",
     "bare carriage return": GOOD + b"X: a\rY: b\r\n\r\n",
     "no name": GOOD + b": b\r\n\r\n",
     "no colon": GOOD + b"nonsense\r\n\r\n",
-    "two spaces": b"GET  /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
-    "other version": b"GET /health/live HTTP/1.2\r\nHost: a\r\n\r\n",
-    "method in brackets": b"G(T /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two spaces": b"GET  /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "other version": b"GET /health/live HTTP/1.2\r\nHost: localhost\r\n\r\n",
+    "method in brackets": b"G(T /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 CHUNK_SIZES = {
     "hex prefix": b"0x5",
@@ -68,7 +68,7 @@ CHUNK_SIZES = {
     "other digits": "٥".encode(),
     "none": b"",
 }
-SECOND = b"GET /health/ready HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+SECOND = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ async def test_doubtful_heads_are_refused_and_the_connection_closed(address: str
 @pytest.mark.parametrize("size", CHUNK_SIZES.values(), ids=CHUNK_SIZES)
 async def test_doubtful_chunks_are_refused(address: str, size: bytes) -> None:
     head = (
-        b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     answer = await exchange(address, head + size + b"\r\nhello\r\n0\r\n\r\n" + SECOND)
     assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
@@ -102,13 +102,13 @@ async def test_doubtful_chunks_are_refused(address: str, size: bytes) -> None:
 async def test_usual_heads_pass(address: str) -> None:
     answer = await exchange(address, GOOD + "X-Name: ünï\r\nX-Empty:\r\n\r\n".encode() + SECOND)
     assert answer.count(b"HTTP/1.1 200 ") == 2
-    check_head(b"GET /a?b=%20 HTTP/1.1\r\nHost: a\r\nAccept: */*")
+    check_head(b"GET /a?b=%20 HTTP/1.1\r\nHost: localhost\r\nAccept: */*")
 
 
 async def test_dripping_heads_are_cut_while_others_are_served(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """T14, G26: a byte now and then does not set the head's time back."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
-    head = b"GET / HTTP/1.1\r\nHost: a\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
     drips = [asyncio.create_task(_dripped(address, head, b"X: 1\r\n", 0.1)) for _ in range(100)]
     async with aiohttp.ClientSession(address) as session:
         for _ in range(5):
@@ -120,7 +120,7 @@ async def test_dripping_heads_are_cut_while_others_are_served(address: str, monk
 async def test_dripping_bodies_are_cut(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """T14: a body has a floor of speed once it has had its grace."""
     monkeypatch.setattr(connection, "BODY_GRACE_SECONDS", 0.5)
-    head = b"POST /mix/query HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    head = b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
     assert await _dripped(address, head, b" ", 0.05) < 10
 
 

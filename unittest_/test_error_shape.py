@@ -341,18 +341,18 @@ async def test_good_answers_bear_the_headers_too(walk: Walk) -> None:
 
 RAW = {
     "no HTTP": b"hello\r\n\r\n",
-    "HTTP/9": b"GET /es/node HTTP/9.9\r\nHost: h\r\n\r\n",
-    "lower case method": b"get /es/node HTTP/1.1\r\nHost: h\r\n\r\n",
-    "long header": b"GET /es/node HTTP/1.1\r\nHost: h\r\nA: " + b"x" * 20_000 + b"\r\n\r\n",
-    "long path": b"GET /" + b"x" * 7_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+    "HTTP/9": b"GET /es/node HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "lower case method": b"get /es/node HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "long header": b"GET /es/node HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 20_000 + b"\r\n\r\n",
+    "long path": b"GET /" + b"x" * 7_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "no colon": b"GET /es/node HTTP/1.1\r\nHost h\r\n\r\n",
-    "two lengths": b"POST /mix/query HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
-    "negative length": b"POST /mix/query HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n{}",
-    "wordy length": b"POST /mix/query HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n{}",
-    "broken chunk": b"POST /mix/query HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-    "expectation": b"POST /mix/query HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\n{}",
-    "bytes in the path": b"GET /\xff\xfe HTTP/1.1\r\nHost: h\r\n\r\n",
-    "absolute form": b"GET http://evil.example/no/such HTTP/1.1\r\nHost: h\r\n\r\n",
+    "two lengths": b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    "negative length": b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n{}",
+    "wordy length": b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n{}",
+    "broken chunk": b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "expectation": b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\n{}",
+    "bytes in the path": b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "absolute form": b"GET http://evil.example/no/such HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 
 

@@ -50,15 +50,15 @@ def heads() -> Iterator[bytes]:
     """Requests with each hostile text in the method, the path and the headers; one answer each."""
     for text in HOSTILE:
         raw = text.encode("utf-8", "surrogateescape")
-        yield b"GET" + raw + b" /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-        yield b"GET /a" + raw + b"b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-        yield b"GET /a?q=" + raw + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-        yield b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Request-ID: a" + raw + b"\r\n\r\n"
-        yield b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\nUser-Agent: a" + raw + b"\r\n\r\n"
-    yield b"GET /a%0a%1b%E2%80%A8 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        yield b"GET" + raw + b" /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        yield b"GET /a" + raw + b"b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        yield b"GET /a?q=" + raw + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        yield b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Request-ID: a" + raw + b"\r\n\r\n"
+        yield b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: a" + raw + b"\r\n\r\n"
+    yield b"GET /a%0a%1b%E2%80%A8 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     yield b"nonsense\r\n\r\n"
-    yield b"GET http://[ HTTP/1.1\r\nHost: h\r\n\r\n"
-    yield b"GET /" + b"a" * 12_000 + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    yield b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    yield b"GET /" + b"a" * 12_000 + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 async def test_t18_a_line_for_each_answer_whatever_is_sent(settings: Settings) -> None:
@@ -78,7 +78,7 @@ async def test_t18_a_line_for_each_answer_whatever_is_sent(settings: Settings) -
 
 async def test_an_access_line_says_what_was_asked_and_answered(settings: Settings) -> None:
     async with service(settings) as address:
-        await exchange(address, b"GET /health/live?a=b HTTP/1.1\r\nHost: h\r\nX-Request-ID: me-1\r\n\r\n")
+        await exchange(address, b"GET /health/live?a=b HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: me-1\r\n\r\n")
     (line,) = lines(settings, "access")
     assert line["event"] == "request"
     assert (line["method"], line["path"], line["status"]) == ("GET", "/health/live", 400)

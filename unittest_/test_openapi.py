@@ -13,7 +13,7 @@ import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from libs.rest import Api, Namespace, RawSchema, Resource, build, to_bytes
+from libs.rest import PUBLIC, Api, Namespace, RawSchema, Resource, build, to_bytes
 from libs.rest.schemas import Schemas
 from unittest_.sample_service import FILTER, make_api, make_app, running
 from unittest_.service_api import service_api
@@ -144,6 +144,7 @@ def test_an_answer_and_an_error_of_one_status_stand_together() -> None:
 
     @both.route("")
     class Both(Resource):
+        @both.allow(PUBLIC)
         @both.returns(503, int, "Down", example=1)
         async def get(self, request: object) -> None: ...
 
@@ -200,6 +201,7 @@ def test_schemas_pass_through_unchanged() -> None:
 
     @odd.route("")
     class Odd(Resource):
+        @odd.allow("write")
         @odd.expect(RawSchema("Odd", schema), example={})
         @odd.returns(200, RawSchema("Out", {"type": "null"}), example=None)
         async def post(self, request: object) -> None: ...

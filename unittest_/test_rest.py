@@ -18,7 +18,7 @@ from sanic import Sanic
 from yarl import URL
 
 from libs.errors import RequestError
-from libs.rest import Api, Namespace, Resource, Router, encode
+from libs.rest import PUBLIC, Api, Namespace, Resource, Router, encode
 from libs.rest.negotiate import content_type, preferred
 from unittest_.sample_service import Store, Thing, make_app, running, things
 
@@ -413,6 +413,7 @@ def test_an_operation_id_or_path_twice_is_refused() -> None:
 
     @clashing.route("/a", "/b")
     class Clashing(Resource):
+        @clashing.allow(PUBLIC)
         async def get(self, request: object) -> dict[str, int]:
             return {}
 

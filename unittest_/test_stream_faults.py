@@ -150,7 +150,7 @@ async def test_a_client_that_does_not_read_holds_the_store_back(loaded: Stores, 
     host, _, port = loaded.client.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=2**12)
     body = json.dumps({}).encode()
-    head = f"POST {loaded.path(store)} HTTP/1.1\r\nHost: x\r\nAccept: {NDJSON}\r\nContent-Type: application/json\r\n"
+    head = f"POST {loaded.path(store)} HTTP/1.1\r\nHost: localhost\r\nAccept: {NDJSON}\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     await writer.drain()
     assert b"200" in await reader.readline()
@@ -174,7 +174,7 @@ async def test_a_client_that_stalls_is_cut(
     held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     held.connect((host, int(port)))
     reader, writer = await asyncio.open_connection(sock=held, limit=2**12)
-    head = f"POST {loaded.path(store)} HTTP/1.1\r\nHost: x\r\nAccept: {NDJSON}\r\nContent-Type: application/json\r\n"
+    head = f"POST {loaded.path(store)} HTTP/1.1\r\nHost: localhost\r\nAccept: {NDJSON}\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
     assert b"200" in await reader.readline()
     await asyncio.sleep(3)

@@ -183,7 +183,7 @@ async def test_every_client_notices(stores: Faulty, source: str) -> None:
 
     await asyncio.to_thread(by_standard_library)
     for version, accept in ((1, CSV), (1, ARROW), (1, NDJSON)):
-        head = f"POST {stores.query(source)} HTTP/1.{version}\r\nHost: a\r\nAccept: {accept}\r\n"
+        head = f"POST {stores.query(source)} HTTP/1.{version}\r\nHost: localhost\r\nAccept: {accept}\r\n"
         body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
         raw = await exchange(stores.client.url, (head + body).encode())
         assert raw.startswith(b"HTTP/1.1 200 ")

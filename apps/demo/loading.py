@@ -36,8 +36,9 @@ MAPPINGS = {
 }
 
 
-async def load_demo(url: str, *, hours: int, seed: int) -> None:
-    """Load the last `hours` of the data centre, with a progress bar; what is there already stays as it is.
+async def load_demo(url: str, *, hours: int, seed: int, key: str | None = None) -> None:
+    """Load the last `hours` of the data centre, with a progress bar; what is there already stays as it is. `key` is for a
+    service that needs one.
 
     Raises HostMonitorError where the service does not answer, or refuses.
     """
@@ -52,7 +53,8 @@ async def load_demo(url: str, *, hours: int, seed: int) -> None:
         TimeElapsedColumn(),
     )
     timeout = aiohttp.ClientTimeout(total=120)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    headers = {"x-api-key": key} if key else {}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         client = _Client(session, url)
         with Progress(*columns, console=console) as progress:
             await client.prepare()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -116,8 +117,23 @@ class KeyRecords:
         return number, [_key(row._mapping) for row in rows]
 
 
-def first_key(text: str) -> Key:
-    """The key that the settings hold: it may do everything."""
+async def has_keys(folder: Path) -> bool:
+    """Whether the state in a folder has keys that are not revoked. Raises ConfigError, StoreError."""
+    state = State(folder)
+    if not state.path.exists():
+        return False
+    await state.open()
+    try:
+        _, keys = await KeyRecords(state).keys()
+        return bool(keys)
+    finally:
+        await state.close()
+
+
+def first_key(text: str | None) -> Key | None:
+    """The key that the settings hold, where they do: it may do everything."""
+    if text is None:
+        return None
     return Key(id_of(text), digest_of(text), Principal(FIRST, actions=ANYBODY.actions))
 
 

@@ -11,7 +11,17 @@ from sanic import HTTPResponse, Request, Sanic
 from libs.rest import handlers, paths
 from libs.rest.namespace import METHODS, Namespace, Place, Resource, operation_of
 from libs.rest.operation import Operation
+from libs.rest.policy import Policy
 from libs.rest.router import Router
+
+# The actions (libs/actions.py) of what changes data or metadata.
+WRITING = frozenset({"write", "metadata"})
+IDEMPOTENCY_FAILURES = (
+    "HEADERS_INVALID",
+    "IDEMPOTENCY_MISMATCH",
+    "IDEMPOTENCY_RUNNING",
+    "TOO_MANY_IDEMPOTENCY_KEYS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,24 @@ class Endpoint:
     operation: Operation
     call: Callable[..., Any] = field(repr=False)
     hidden: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes data or metadata, by what it asks of its caller."""
+        return self.http_method != "GET" and not WRITING.isdisjoint(self.operation.actions or ())
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        """Whether it has its effect once, however often it is sent with one Idempotency-Key."""
+        return self.writes or 202 in self.operation.answers
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The error codes beyond those that every route can answer."""
+        return self.operation.failures + (IDEMPOTENCY_FAILURES if self.takes_idempotency_key else ())
+
+
+Around = Callable[[Endpoint, handlers.Handler], handlers.Handler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +72,8 @@ class Api:
     """Gathers namespaces, then mounts them.
 
     `base_path` is "" or like `/monitor`, and every route lies below it. `public_url` is the address that clients
-    use, its path included; the document names it, or the base path, and never what a request's headers say.
+    use, its path included; the document names it, or the base path, and never what a request's headers say. `around` puts
+    something around the handler of each endpoint.
     """
 
     title: str
@@ -53,6 +82,7 @@ class Api:
     base_path: str = ""
     public_url: str | None = None
     mounted: list[Mounted] = field(default_factory=list)
+    around: Around | None = None
 
     def __post_init__(self) -> None:
         self.base_path = self.base_path.rstrip("/")
@@ -71,7 +101,8 @@ class Api:
         """Mounts a namespace at its path, or once for an instance of its kind at `/<instance>`.
 
         Each resource is made by `factory`, or with `args`. The operation ids start with the instance's or the
-        namespace's name. Raises ValueError where an id or a method of a path is there already.
+        namespace's name. Raises ValueError where an id or a method of a path is there already, or where an operation does not
+        say what its caller has to be allowed.
         """
         name = instance or namespace.name
         prefix = f"/{instance}" if instance else namespace.path
@@ -89,29 +120,34 @@ class Api:
         """Puts every route on an app made with `router=Router()`. Raises TypeError for another router."""
         if not isinstance(app.router, Router):
             raise TypeError("the app needs Sanic(…, router=libs.rest.Router())")
-        methods: dict[str, list[str]] = {}
+        places: dict[str, list[Endpoint]] = {}
         for endpoint in self.endpoints():
-            methods.setdefault(endpoint.path, []).append(endpoint.http_method)
+            places.setdefault(endpoint.path, []).append(endpoint)
             self._add_route(app, endpoint)
-        for path, taken in methods.items():
-            self._add_options(app, path, taken)
+        for path, endpoints in places.items():
+            self._add_options(app, path, endpoints)
         for mounted in self.mounted:
             for word in mounted.namespace.reserved:
                 app.router.reserve(f"{self.base_path}{mounted.prefix}/{word}")
 
     def _add_route(self, app: Sanic[Any, Any], endpoint: Endpoint) -> None:
         body = endpoint.operation.body
+        handler = handlers.make(endpoint.call, endpoint.operation)
         app.add_route(
-            handlers.make(endpoint.call, endpoint.operation),
+            handler if self.around is None else self.around(endpoint, handler),
             self.base_path + endpoint.path,
             methods=[endpoint.http_method],
             name=endpoint.id,
             strict_slashes=True,
             stream=body is not None and body.stream,
             ignore_body=False,
+            ctx_policy=endpoint.operation.policy,
+            ctx_dialect=endpoint.operation.dialect,
         )
 
-    def _add_options(self, app: Sanic[Any, Any], path: str, methods: list[str]) -> None:
+    def _add_options(self, app: Sanic[Any, Any], path: str, endpoints: Sequence[Endpoint]) -> None:
+        methods = {endpoint.http_method for endpoint in endpoints}
+        policies = [endpoint.operation.policy for endpoint in endpoints]
         allowed = {*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}
         headers = {"allow": ", ".join(sorted(allowed))}
 
@@ -125,6 +161,9 @@ class Api:
             name="options_" + "".join(letter if letter.isalnum() else "_" for letter in path),
             strict_slashes=True,
             ignore_body=True,
+            ctx_policy=Policy(
+                public=all(policy.public for policy in policies), basic=any(policy.basic for policy in policies)
+            ),
         )
 
     def _refuse_repeated(self, endpoints: Sequence[Endpoint]) -> None:
@@ -158,6 +197,8 @@ def _endpoint(
     namespace: Namespace, name: str, prefix: str, place: Place, method: str, call: Callable[..., Any]
 ) -> Endpoint:
     operation = operation_of(call.__func__ if hasattr(call, "__func__") else call)
+    if operation.actions is None:
+        raise ValueError(f"{namespace.name}: {method.upper()} {place.path} needs @namespace.allow(…)")
     # No underscore: Swagger UI takes one in an operation's link for a space, and complains.
     local_id = operation.operation_id or f"{method}{place.resource.__name__}"
     return Endpoint(

@@ -11,10 +11,11 @@ import orjson
 from openapi_pydantic import OpenAPI
 from pydantic.json_schema import JsonSchemaMode
 
+from libs.actions import ACTIONS
 from libs.error_codes import CODES, Code
 from libs.rest import envelope, paths, problem
 from libs.rest.api import Api, Endpoint
-from libs.rest.operation import Body, Content, InlineSchema, Model, Operation
+from libs.rest.operation import Body, Content, InlineSchema, Model, Operation, Parameter
 from libs.rest.schemas import PREFIX, Schemas
 
 Json = dict[str, Any]
@@ -46,8 +47,7 @@ def build(api: Api) -> Json:
             "examples": _failure_examples(endpoints),
             "securitySchemes": _SECURITY_SCHEMES,
         },
-        # The empty requirement first: a key is optional.
-        "security": [{}, {"bearer": []}, {"apiKey": []}],
+        "security": _SECURITY,
     }
     checked = OpenAPI.model_validate(document)
     dumped: Json = checked.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -66,10 +66,13 @@ def etag(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
+# A service that has no keys yet asks for none, of its own machine (docs/keys.md).
 _SECURITY_SCHEMES: Json = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A key or token in `Authorization`."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key in `Authorization`."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key in `X-API-Key`."},
+    "basic": {"type": "http", "scheme": "basic", "description": "A key as the password, of any user."},
 }
+_SECURITY: list[Json] = [{"bearer": []}, {"apiKey": []}]
 
 
 def _uses(endpoints: list[Endpoint]) -> Iterator[tuple[Model, JsonSchemaMode]]:
@@ -87,6 +90,7 @@ def _uses(endpoints: list[Endpoint]) -> Iterator[tuple[Model, JsonSchemaMode]]:
 def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
     operation = endpoint.operation
     summary, description = _texts(endpoint)
+    description = "\n\n".join(filter(None, (description, _needed(operation))))
     values: Json = {
         "operationId": endpoint.id,
         "tags": [endpoint.tag, *operation.tags],
@@ -95,7 +99,7 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
         "parameters": [
             *_path_parameters(endpoint),
             *_query_parameters(operation, schemas),
-            *_header_parameters(operation),
+            *_header_parameters(endpoint),
         ],
     }
     if operation.deprecated:
@@ -105,8 +109,16 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> Json:
         values["description"] = "\n\n".join(filter(None, (description, _body_in_words(operation.body))))
     elif operation.body is not None:
         values["requestBody"] = _body(operation.body, schemas)
-    values["responses"] = _responses(operation, schemas)
-    return {key: value for key, value in values.items() if value not in ("", [])}
+    values["responses"] = _responses(endpoint, schemas)
+    described = {key: value for key, value in values.items() if value not in ("", [])}
+    return described | _security(operation)
+
+
+def _security(operation: Operation) -> Json:
+    """What of it differs from all others."""
+    if operation.public:
+        return {"security": []}
+    return {"security": [*_SECURITY, {"basic": []}]} if operation.basic else {}
 
 
 def _body(body: Body, schemas: Schemas) -> Json:
@@ -131,6 +143,12 @@ def _texts(endpoint: Endpoint) -> tuple[str, str]:
     operation = endpoint.operation
     first, _, rest = (inspect.getdoc(endpoint.call) or "").partition("\n\n")
     return operation.summary or first.replace("\n", " "), operation.description or rest
+
+
+def _needed(operation: Operation) -> str:
+    """Which actions a key has to allow, in words."""
+    names = " and ".join(f"`{action}`" for action in ACTIONS if action in (operation.actions or ()))
+    return f"Needs a key that allows {names}." if names else ""
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Json]:
@@ -167,18 +185,27 @@ def _other_parameters(model: Json) -> Json:
     return parameter | {"required": False, "style": "form", "explode": True, "schema": schema}
 
 
-def _header_parameters(operation: Operation) -> Iterator[Json]:
-    for header in operation.headers:
+_IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "1 to 255 visible characters, such as a UUID. The same request again within 24 hours gets the first answer, with "
+    "`Idempotency-Replayed: true`, and has no second effect.",
+    "",
+)
+
+
+def _header_parameters(endpoint: Endpoint) -> Iterator[Json]:
+    own = (_IDEMPOTENCY_KEY,) if endpoint.takes_idempotency_key else ()
+    for header in (*endpoint.operation.headers, *own):
         parameter: Json = {"name": header.name, "in": "header", "required": False}
         # No example: Swagger UI would send it.
         yield parameter | {"description": header.description, "schema": {"type": "string"}}
 
 
-def _responses(operation: Operation, schemas: Schemas) -> Json:
+def _responses(endpoint: Endpoint, schemas: Schemas) -> Json:
     """Answers and errors; a status that is both (a 503 of /health/ready) holds the content of both."""
-    answers, failures = _answers(operation, schemas), _failures(operation)
+    answers, failures = _answers(endpoint.operation, schemas), _failures(endpoint)
     for status in answers.keys() & failures.keys():
-        failure = _failure(_codes(operation)[int(status)])
+        failure = _failure(_codes(endpoint)[int(status)])
         failures[status] = answers[status] | {"content": answers[status].get("content", {}) | failure["content"]}
     return answers | failures
 
@@ -218,28 +245,33 @@ def _contents(contents: tuple[Content, ...], schemas: Schemas, mode: JsonSchemaM
     return found
 
 
-def _failures(operation: Operation) -> Json:
+def _failures(endpoint: Endpoint) -> Json:
     """The errors an operation can answer: a reference where they are those of every route, else their own list."""
-    shared = problem.by_status(problem.usual(operation.body is not None))
+    shared = problem.by_status(_usual(endpoint.operation))
     failures: Json = {}
-    for status, codes in _codes(operation).items():
+    for status, codes in _codes(endpoint).items():
         is_usual = codes == shared.get(status)
         failures[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"} if is_usual else _failure(codes)
     return failures
 
 
-def _codes(operation: Operation) -> dict[int, list[Code]]:
-    return problem.by_status((*problem.usual(operation.body is not None), *operation.failures))
+def _codes(endpoint: Endpoint) -> dict[int, list[Code]]:
+    return problem.by_status((*_usual(endpoint.operation), *endpoint.failures))
+
+
+def _usual(operation: Operation) -> tuple[str, ...]:
+    return problem.usual(operation.body is not None, operation.public)
 
 
 def _shared_failures() -> Json:
-    shared = [codes for has_body in (False, True) for codes in problem.by_status(problem.usual(has_body)).values()]
+    kinds = [(has_body, is_public) for has_body in (False, True) for is_public in (False, True)]
+    shared = [codes for kind in kinds for codes in problem.by_status(problem.usual(*kind)).values()]
     return {name: _failure(codes) for name, codes in sorted((_name(codes), codes) for codes in shared)}
 
 
 def _failure_examples(endpoints: list[Endpoint]) -> Json:
     """An error of each code that the document speaks of."""
-    declared = (code for endpoint in endpoints for code in endpoint.operation.failures)
+    declared = (code for endpoint in endpoints for code in endpoint.failures)
     names = sorted({*problem.usual(has_body=True), *declared})
     return {name: {"summary": CODES[name].title, "value": problem.example(CODES[name])} for name in names}
 

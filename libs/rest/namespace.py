@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from libs.actions import ACTIONS, ALL_ACTIONS, ANY_KEY, PUBLIC
 from libs.error_codes import CODES
 from libs.rest import paths
+from libs.rest.dialects import DIALECTS
 from libs.rest.negotiate import JSON
 from libs.rest.operation import Answer, Body, Model, Operation, Parameter, RawSchema, contents
 
@@ -185,11 +186,12 @@ class Namespace:
 
         return decorate
 
-    def allow(self, *actions: str) -> Callable[[F], F]:
+    def allow(self, *actions: str, basic: bool = False) -> Callable[[F], F]:
         """Declares what a caller has to be allowed: all of `actions` of libs/actions. Every operation needs it.
 
         `allow(PUBLIC)` answers without a key; `allow(ANY_KEY)` leaves the rest to the operation, which calls
-        `libs.context.require` when it knows what the body does. Raises ValueError for anything else.
+        `libs.context.require` when it knows what the body does. `basic` takes the key as the password of `Basic`, and behind
+        `Token`, too, as clients of InfluxDB send it. Raises ValueError for anything else.
         """
         if actions not in ((PUBLIC,), (ANY_KEY,)) and not (actions and ALL_ACTIONS.issuperset(actions)):
             raise ValueError(f"{actions!r} are no actions: PUBLIC, ANY_KEY, or of {', '.join(ACTIONS)}")
@@ -197,6 +199,19 @@ class Namespace:
         def decorate(function: F) -> F:
             operation = operation_of(function)
             operation.actions, operation.public = ALL_ACTIONS.intersection(actions), actions == (PUBLIC,)
+            operation.basic = basic
+            return function
+
+        return decorate
+
+    def speaks(self, dialect: str) -> Callable[[F], F]:
+        """Declares that an operation speaks another's protocol, of libs/rest/dialects.py: it reads Accept and its body's type
+        by itself, and its errors have that protocol's form."""
+        if dialect not in DIALECTS:
+            raise ValueError(f"{dialect!r} is no dialect")
+
+        def decorate(function: F) -> F:
+            operation_of(function).dialect = dialect
             return function
 
         return decorate

@@ -8,6 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from libs.actions import ALL_ACTIONS
+from libs.rest.policy import Policy
+
 # A pydantic model, any type that pydantic can describe, or a RawSchema.
 Model = Any
 
@@ -106,6 +109,14 @@ class Operation:
     # All of them are needed; None: nothing is declared yet, and empty: any key is enough, or none where it is public.
     actions: frozenset[str] | None = None
     public: bool = False
+    basic: bool = False
+    # Whose protocol it speaks, where it is another's: see Namespace.speaks.
+    dialect: str = ""
+
+    @property
+    def policy(self) -> Policy:
+        """What its caller has to show; where that is not declared, all that there is."""
+        return Policy(ALL_ACTIONS if self.actions is None else self.actions, self.public, self.basic)
 
     def add_answer(self, answer: Answer) -> None:
         """Adds an answer, or further forms of one of the same status, in the order they are read."""

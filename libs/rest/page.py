@@ -13,6 +13,7 @@ from sanic.models.handler_types import RouteHandler
 
 from libs.rest import document
 from libs.rest.api import Api
+from libs.rest.policy import OPEN_TO_ALL
 
 _FOLDER = Path(__file__).parent / "swagger"
 # No instance's name starts with an underscore, so the files can't stand in one's way.
@@ -125,4 +126,4 @@ def _serve_redirect(app: Sanic[Any, Any], path: str, target: str) -> None:
 
 def _route(app: Sanic[Any, Any], path: str, handler: RouteHandler) -> None:
     name = "page" + "".join(letter if letter.isalnum() else "_" for letter in path)
-    app.add_route(handler, path, methods=["GET"], name=name, strict_slashes=True)
+    app.add_route(handler, path, methods=["GET"], name=name, strict_slashes=True, ctx_policy=OPEN_TO_ALL)

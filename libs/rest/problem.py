@@ -11,7 +11,16 @@ from libs.error_codes import CODES, Code
 
 # What every route can answer, by what it has; a route declares others by `fails`.
 MEDIA_TYPE = "application/problem+json"
-_ALWAYS = ("REQUEST_INVALID", "ROUTE_UNKNOWN", "METHOD_NOT_ALLOWED", "NOT_ACCEPTABLE", "INTERNAL", "OVERLOADED")
+_ALWAYS = (
+    "REQUEST_INVALID",
+    "PERMISSION_DENIED",
+    "ROUTE_UNKNOWN",
+    "METHOD_NOT_ALLOWED",
+    "NOT_ACCEPTABLE",
+    "INTERNAL",
+    "OVERLOADED",
+)
+_WITH_KEY = ("AUTHENTICATION_REQUIRED", "RATE_LIMITED")
 _WITH_BODY = ("JSON_INVALID", "BODY_INVALID", "BODY_TOO_LARGE", "MEDIA_TYPE_UNSUPPORTED")
 
 
@@ -41,9 +50,9 @@ class Problem(BaseModel):
     status: int
 
 
-def usual(has_body: bool) -> tuple[str, ...]:
-    """The error codes that every route can answer, or every route with a body."""
-    return (*_ALWAYS, *_WITH_BODY) if has_body else _ALWAYS
+def usual(has_body: bool, is_public: bool = False) -> tuple[str, ...]:
+    """The error codes that every route can answer, or every route with a body, or that asks for a key."""
+    return (*_ALWAYS, *(() if is_public else _WITH_KEY), *(_WITH_BODY if has_body else ()))
 
 
 def example(code: Code) -> dict[str, Any]:
