@@ -16,13 +16,13 @@ from typing import Any
 import orjson
 
 from libs.context import RequestContext
-from libs.errors import NotFoundError
+from libs.errors import NotFoundError, RequestError
 from libs.result import TypeName
 from query.catalog import Field, SourceRef, Table
 from query.es.client import EsClient
 from query.es.mapping import EsField, by_fields, combined, fields_of
 from query.es.settings import EsSettings
-from query.names import index_or_pattern
+from query.names import index_or_pattern, pattern_matches
 
 OPEN = "expand_wildcards=open&ignore_unavailable=false&allow_no_indices=true"
 _FIELDS_A_SEARCH = 200
@@ -112,6 +112,8 @@ class EsCatalog:
             with self.client.reading():
                 mappings = {index: entry["mappings"] for index, entry in sorted(found.items())}
                 mapped = table_of(source, target, mappings)
+            if mapped.parts:
+                await self._check_aliases(target, context)
             table = await self._learn(target, mapped, context)
             if len(self._entries) > 1000:
                 self._entries.clear()
@@ -121,6 +123,20 @@ class EsCatalog:
         finally:
             del self._running[target]
             done.set_result(None)
+
+    async def _check_aliases(self, target: str, context: RequestContext) -> None:
+        """Parts are asked for by their indices' own names, where a filter of an alias would not hold. Raises RequestError
+        (UNSUPPORTED) for such an alias."""
+        found = await self.client.read_json("GET", f"/{target}/_alias?{OPEN}", context)
+        with self.client.reading():
+            for index, entry in found.items():
+                named = () if pattern_matches(target, index) else entry["aliases"].items()
+                for alias, about in named:
+                    if "filter" in about and pattern_matches(target, alias):
+                        raise RequestError(
+                            f"The alias {alias!r} has a filter of its own, and its indices type fields differently.",
+                            code="UNSUPPORTED", source=self.client.name, hint="query its indices apart",
+                        )  # fmt: skip
 
     async def _learn(self, target: str, table: Table, context: RequestContext) -> Table:
         learned = self._learned.setdefault(target, _Learned())
