@@ -12,6 +12,7 @@ import apps.es.query
 import apps.influx.by_filter
 import apps.influx.fields
 import apps.influx.query
+import apps.influx.v1
 import apps.mix.batch
 import apps.mix.catalog
 from apps.es.resources import namespace as documents
@@ -39,6 +40,7 @@ _DECLARED = (
     apps.influx.by_filter,
     apps.influx.fields,
     apps.influx.query,
+    apps.influx.v1,
     apps.mix.batch,
     apps.mix.catalog,
 )

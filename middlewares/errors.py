@@ -140,4 +140,4 @@ def respond(error: HostMonitorError, dialect: Dialect | None = None) -> HTTPResp
     if dialect is None:
         return HTTPResponse(orjson.dumps(body), error.status, headers, PROBLEM_JSON)
     body[dialect.message] = error.message
-    return HTTPResponse(orjson.dumps(body), error.status, headers | dialect.headers, dialect.media_type)
+    return HTTPResponse(orjson.dumps(body), error.status, {**headers, **dialect.headers}, dialect.media_type)

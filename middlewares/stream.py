@@ -63,7 +63,14 @@ async def send_stream(
 
 async def send_json(request: Request, status: int, pieces: AsyncIterator[bytes]) -> None:
     """Answers a body that is made already, and that memory should not hold."""
-    answer = await request.respond(status=status, content_type="application/json")
+    await send_pieces(request, status, pieces, "application/json", {})
+
+
+async def send_pieces(
+    request: Request, status: int, pieces: AsyncIterator[bytes], content_type: str, headers: dict[str, str]
+) -> None:
+    """Answers a body as its pieces come; one that ends too early is cut visibly."""
+    answer = await request.respond(status=status, content_type=content_type, headers=headers)
     sender = _Sender(request, answer)
     complete = False
     try:
@@ -112,6 +119,8 @@ async def _encoded(form: StreamFormat, batch: Batch) -> bytes:
 def _headers(schema: Schema, form: StreamFormat, context: RequestContext) -> dict[str, str]:
     headers = {
         "cache-control": "no-store",
+        # nginx would hold the rows back in its buffers.
+        "x-accel-buffering": "no",
         "content-disposition": f'attachment; filename="{form.file_name}"',
         "server-timing": server_timing(context),
     }

@@ -15,6 +15,7 @@ from libs.actions import ACTIONS
 from libs.error_codes import CODES, Code
 from libs.rest import envelope, paths, problem
 from libs.rest.api import Api, Endpoint
+from libs.rest.dialects import DIALECTS
 from libs.rest.operation import Body, Content, InlineSchema, Model, Operation, Parameter
 from libs.rest.schemas import PREFIX, Schemas
 
@@ -250,8 +251,13 @@ def _failures(endpoint: Endpoint) -> Json:
     shared = problem.by_status(_usual(endpoint.operation))
     failures: Json = {}
     for status, codes in _codes(endpoint).items():
-        is_usual = codes == shared.get(status)
-        failures[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"} if is_usual else _failure(codes)
+        dialect = DIALECTS.get(endpoint.operation.dialect)
+        if dialect is not None:
+            failures[str(status)] = _failure(codes, dialect.media_type)
+        elif codes == shared.get(status):
+            failures[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"}
+        else:
+            failures[str(status)] = _failure(codes)
     return failures
 
 
@@ -281,9 +287,9 @@ def _name(codes: list[Code]) -> str:
     return "_".join(code.name.title().replace("_", "") for code in codes)
 
 
-def _failure(codes: list[Code]) -> Json:
+def _failure(codes: list[Code], media_type: str = problem.MEDIA_TYPE) -> Json:
     examples = {code.name: {"$ref": f"#/components/examples/{code.name}"} for code in codes}
     return {
         "description": "; ".join(code.title for code in codes),
-        "content": {problem.MEDIA_TYPE: {"schema": {"$ref": PREFIX + "Problem"}, "examples": examples}},
+        "content": {media_type: {"schema": {"$ref": PREFIX + "Problem"}, "examples": examples}},
     }

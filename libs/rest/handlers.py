@@ -36,7 +36,7 @@ def make(method: Callable[..., Awaitable[Any]], operation: Operation) -> Handler
     It raises RequestError with everything that is wrong with the request before the method is called.
     """
     offered = operation.offered() or (JSON,)
-    body_reader = BodyReader(operation.body) if operation.body else None
+    body_reader = BodyReader(operation.body) if operation.body and not operation.dialect else None
     query_reader = QueryReader(operation.query)
     hands_over_query = operation.query is not None
     hands_over_body = operation.body is not None and operation.body.validated
@@ -44,7 +44,7 @@ def make(method: Callable[..., Awaitable[Any]], operation: Operation) -> Handler
 
     async def handle(request: Request, **arguments: Any) -> HTTPResponse | None:
         started = perf_counter()
-        accept = request.headers.get("accept")
+        accept = None if operation.dialect else request.headers.get("accept")
         if accept is not None and accept != "*/*":
             check_accept(",".join(request.headers.getall("accept")), offered)
         query_string = request.query_string

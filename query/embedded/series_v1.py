@@ -40,7 +40,7 @@ class EmbeddedV1Series(EmbeddedSeries):
     @asynccontextmanager
     async def native_query(self, query: NativeQuery, context: RequestContext) -> AsyncIterator[NativeAnswer]:
         """A statement that fails as it runs is told in its result, and those behind it are not run, as in InfluxDB."""
-        asked = [read_show(statement) for statement in query.statements]
+        asked = [read_show(statement, self.name) for statement in query.statements]
         for show in asked:
             if show.kind in ("CREATE DATABASE", "DROP DATABASE"):
                 database_name(show.db or "", "query/q")

@@ -37,11 +37,16 @@ class Show:
     offset: int = 0
 
 
-def read_show(statement: Statement) -> Show:
+def read_show(statement: Statement, instance: str) -> Show:
     """Raises NotSupportedError for what this store does not answer."""
     parts = _PARTS.get(statement.kind)
     if parts is None:
-        raise _unsupported(statement.kind)
+        hint = (
+            f"POST /{instance}/<db>/<measurement>/query asks for rows and groups"
+            if "SELECT" in statement.kind
+            else None
+        )
+        raise _unsupported(statement.kind, hint)
     return _Reader(statement, parts).read()
 
 
@@ -136,9 +141,10 @@ class _Reader:
         return self._tokens[self._at - 1]
 
 
-def _unsupported(what: str) -> NotSupportedError:
+def _unsupported(what: str, hint: str | None = None) -> NotSupportedError:
     return NotSupportedError(
         f"The embedded store does not take {what}; none of the statements was run.",
-        hint="it takes SHOW DATABASES, RETENTION POLICIES, MEASUREMENTS, TAG KEYS, TAG VALUES, FIELD KEYS, SERIES with ON, FROM, "
-        "WITH KEY, LIMIT, OFFSET, and CREATE and DROP DATABASE; rows: POST /<instance>/<db>/<measurement>/query",
+        hint=hint
+        or "it takes SHOW DATABASES, RETENTION POLICIES, MEASUREMENTS, TAG KEYS, TAG VALUES, FIELD KEYS, SERIES with ON, FROM, "
+        "WITH KEY, LIMIT, OFFSET, and CREATE and DROP DATABASE",
     )
