@@ -9,6 +9,7 @@ import apps.es.document
 import apps.es.fields
 import apps.es.metadata
 import apps.es.query
+import apps.es.search
 import apps.influx.by_filter
 import apps.influx.fields
 import apps.influx.query
@@ -37,6 +38,7 @@ _DECLARED = (
     apps.es.fields,
     apps.es.metadata,
     apps.es.query,
+    apps.es.search,
     apps.influx.by_filter,
     apps.influx.fields,
     apps.influx.query,

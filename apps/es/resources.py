@@ -15,7 +15,7 @@ from apps.es.long_bulk import LongBulk, answer, check
 from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
 from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import DocumentInstance
-from libs.errors import NotSupportedError
+from libs.errors import NotSupportedError, RequestError
 from libs.overflow import Overflow
 from libs.rest import Namespace, Reply, Resource
 from libs.rest.dry_run import DryRunQuery, counted
@@ -36,6 +36,21 @@ class DocumentResource(Resource):
     def __init__(self, instance: DocumentInstance) -> None:
         self.instance = instance
         self.store = instance.store
+
+    async def found(self, index: str, dsl: dict[str, Any] | None) -> Any:
+        """What a body of Elasticsearch's own query DSL finds. Raises RequestError: clauses that do not pass, and
+        PERMISSION_DENIED where the caller may see some rows only: such a body cannot be held to them."""
+        services, name = self.instance.services, self.instance.name
+        context = services.new_context()
+        if any(one.source == name for one in context.principal.row_filter):
+            raise RequestError(
+                f"{context.principal.name!r} may see some rows of {name!r} only, and the query DSL cannot be held to them.",
+                code="PERMISSION_DENIED",
+                pointer="",
+                hint=f"POST /{name}/<index>/query holds the filter",
+            )
+        async with services.places.held(context):
+            return await self.store.search(index, check_dsl(dsl or {}), context)
 
     async def _deleted(self, index: str, dry_run: bool) -> Any:
         """Deletes an index, or counts its documents."""
@@ -123,7 +138,7 @@ class Index(DocumentResource):
         "Search with Elasticsearch's query DSL",
         operation_id="searchDocuments",
         description="The body is optional; only an allow-list of clauses passes. Bodies of GET are kept for clients of the "
-        "earlier HostMonitor: gateways drop them, so prefer POST …/query.",
+        "earlier HostMonitor: gateways drop them, so prefer POST …/query, or POST …/_search.",
     )
     @namespace.expect(dict[str, Any], required=False, example={"query": {"term": {"status": 503}}, "size": 3})
     @namespace.returns(
@@ -134,10 +149,7 @@ class Index(DocumentResource):
     @namespace.fails("RATE_LIMITED")
     @namespace.allow("read", "native")
     async def get(self, request: Request, index: str, body: dict[str, Any] | None) -> Any:
-        services = self.instance.services
-        context = services.new_context()
-        async with services.places.held(context):
-            return await self.store.search(index, check_dsl(body or {}), context)
+        return await self.found(index, body)
 
     @namespace.doc("Insert a document", operation_id="insertDocument")
     @namespace.expect(dict[str, Any], example=_DOCUMENT, validate=False)
