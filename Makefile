@@ -19,7 +19,7 @@ export ES_VERSION ES_JAVA_HOME
 export PYTHONDONTWRITEBYTECODE :=
 ifeq ($(ES_VERSION),$(ES_DEFAULT_VERSION))
 TESTS ?=
-NEEDS := --needs chromium
+NEEDS := --needs chromium --needs nginx
 else
 TESTS ?= unittest_/conformance
 NEEDS :=

@@ -46,6 +46,7 @@ from libs.spool import Spools
 from libs.state import State
 from middlewares import access, errors
 from middlewares.auth import Gate
+from middlewares.forwarding import forward
 from middlewares.hosts import Hosts
 from middlewares.idempotency import Idempotency
 from middlewares.peers import Peers
@@ -80,7 +81,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     errors.install(app)
     access.install(app, METRICS, log_access)
     METRICS.log_lines_lost.set_function(lost_lines)
-    state = State(settings.data_dir)
+    state = State(settings.state_folder)
     lookups = LookupTables(state, settings.limits.lookups)
     services = open_services(settings, [LookupBackend(lookups)])
     jobs = open_jobs(settings, state)
@@ -96,6 +97,7 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     saved = SavedQueries(state, settings.limits.saved_queries)
     add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), saved, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)
+    forward(app, api, settings.replicas.named())
     api.mount(app)
     serve_page(app, api, partial(describe, saved))
     app.ctx.api = api
@@ -116,7 +118,8 @@ def open_services(settings: Settings, own: Sequence[Backend] = ()) -> Services:
     ]
     limits = settings.limits
     engine = Engine(settings.data_dir / "spill", memory_mb=limits.memory_mb, threads=limits.threads)
-    cursors = Cursors(Signer(settings.data_dir / "cursor.key"), limits.cursor_seconds)
+    signer = Signer(settings.state_folder / "cursor.key")
+    cursors = Cursors(signer, limits.cursor_seconds, replicas=settings.replicas.named())
     factory, slow = QueryFactory(backends, own), settings.slow_query_seconds
     return Services(factory, engine, limits.costs(), slow, cursors, roles=settings.role_limits())
 
@@ -127,7 +130,8 @@ def open_jobs(settings: Settings, state: State) -> Jobs:
     limits = JobLimits(own.seconds, own.at_once, own.per_caller, own.expiry_seconds)
     spools = Spools(folder / "jobs", own.result_bytes, own.spool_bytes)
     engine = partial(Engine, folder / "spill-jobs", memory_mb=settings.limits.memory_mb, threads=own.at_once)
-    return Jobs(JobRecords(state), spools, limits, engine, Signer(folder / "cursor.key"))
+    signer = Signer(settings.state_folder / "cursor.key")
+    return Jobs(JobRecords(state), spools, limits, engine, signer, settings.replicas.named())
 
 
 def _instance(name: str, described: InstanceSettings, settings: Settings) -> InstanceConfig:
@@ -212,7 +216,7 @@ def without_a_word(context: typer.Context) -> None:
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = _settings()
-    warning = check_exposure(settings, settings.first_key() is not None or asyncio.run(has_keys(settings.data_dir)))
+    warning = check_exposure(settings, settings.first_key() is not None or asyncio.run(has_keys(settings.state_folder)))
     configure_logging(settings)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
@@ -252,7 +256,7 @@ def openapi(
     """Write the OpenAPI document."""
     with TemporaryDirectory() as folder:
         # Away from the data folder: a service may be running on it.
-        app = create_app(_settings().model_copy(update={"data_dir": Path(folder)}))
+        app = create_app(_settings().model_copy(update={"data_dir": Path(folder), "state_dir": None}))
         document = to_bytes(build(app.ctx.api))
     if output is None:
         sys.stdout.buffer.write(document + b"\n")
@@ -266,7 +270,7 @@ def _settings() -> Settings:
 
 def _open_keys() -> tuple[State, Collection[str]]:
     settings = _settings()
-    return State(settings.data_dir), settings.roles
+    return State(settings.state_folder), settings.roles
 
 
 cli.add_typer(key_commands(_open_keys), name="keys")

@@ -7,7 +7,6 @@ from the second page on. Each follow-up names the next page anew; the last one c
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
 import time
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from apps.pipeline import Services
 from apps.walks import Walk
 from libs.context import RequestContext
 from libs.errors import HostMonitorError, RequestError
+from libs.replicas import ALONE, Replicas
 from libs.signing import BadToken, Signer
 from middlewares.format import Page
 from query.question import Question
@@ -50,8 +50,10 @@ class Cursors:
     """`seconds` is how long a result waits for its next page; `running` how many results of one caller stores hold
     something for at a time: the one that has waited longest makes way."""
 
-    def __init__(self, signer: Signer, seconds: float = 120.0, running: int = _RUNNING) -> None:
-        self._signer, self._seconds, self._running = signer, seconds, running
+    def __init__(
+        self, signer: Signer, seconds: float = 120.0, running: int = _RUNNING, replicas: Replicas = ALONE
+    ) -> None:
+        self._signer, self._seconds, self._running, self._replicas = signer, seconds, running, replicas
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self._rows = 0
         self._closing: set[asyncio.Task[None]] = set()
@@ -65,7 +67,7 @@ class Cursors:
         """The cursor behind a first page; None when there is nothing."""
         if not page.has_more:
             return None
-        name = os.urandom(12)
+        name = self._replicas.name(12)
         first = Given(question, page.schema, page.batches)
         caller = context.principal.name
         kept = _Kept(caller, question, context, first, time.monotonic() + self._seconds)
@@ -75,7 +77,7 @@ class Cursors:
         return self._token(name, len(first), caller)
 
     def question(self, token: str, context: RequestContext) -> Question:
-        """What the result of a cursor was asked by. Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED)."""
+        """What the result of a cursor was asked by. Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED), OnReplica."""
         name, _ = self._read(token, context)
         kept = self._kept.get(name)
         if kept is None:
@@ -87,7 +89,7 @@ class Cursors:
     ) -> tuple[Page, str | None]:
         """The page that a cursor names, and the next one's cursor. `belongs`: whether a question is the one it may be.
 
-        Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED), and what running a question raises."""
+        Raises RequestError (CURSOR_INVALID, CURSOR_EXPIRED), OnReplica, and what running a question raises."""
         name, given = self._read(token, context)
         kept = self._kept.get(name)
         if kept is None:
@@ -176,6 +178,7 @@ class Cursors:
             raise _invalid("The cursor is none of this service's for this caller.") from None
         if until < time.time():
             raise _expired()
+        self._replicas.check(name)
         return name, given
 
     def _wait(self, name: bytes, kept: _Kept) -> None:

@@ -12,6 +12,7 @@ from config.idempotency import IdempotencySettings
 from config.instances import DEFAULT_KINDS, EMBEDDED, InstanceSettings, StoreUrl, http_url, instance_name
 from config.jobs import JobSettings
 from config.limits import MEBIBYTE, LimitsSettings, RoleSettings, role_name
+from config.replicas import ReplicaSettings
 from libs.context import Limits
 from libs.errors import ConfigError
 
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen at.")
     port: int = Field(default=8000, ge=0, le=65_535, description="The port to listen at; 0 takes a free one.")
     data_dir: Path = Field(default=Path("data"), description="The embedded store's folder.")
+    state_dir: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="The folder of the service's own state, which replicas share; `data_dir` without it."
+    )
     es_url: StoreUrl = Field(default=EMBEDDED, description="The url of the instance `es`.")
     influx_url: StoreUrl = Field(default=EMBEDDED, description="The url of the instance `influx`.")
     base_path: str = Field(
@@ -100,6 +104,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default=ServerSettings(), description="")
     log: LogSettings = Field(default=LogSettings(), description="")
     jobs: JobSettings = Field(default=JobSettings(), description="")
+    replicas: ReplicaSettings = Field(default=ReplicaSettings(), description="")
     idempotency: IdempotencySettings = Field(default=IdempotencySettings(), description="")
     instances: dict[Annotated[str, AfterValidator(instance_name)], InstanceSettings] = Field(
         default_factory=dict, description="The named instances; `es` and `influx` exist in any case."
@@ -149,6 +154,11 @@ class Settings(BaseSettings):
         """The limits of every role that has some of its own."""
         defaults = self.limits.costs()
         return {name: role.costs(defaults) for name, role in self.roles.items()}
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the service's own state is: keys, saved queries, lookup tables, the records of jobs."""
+        return self.state_dir or self.data_dir
 
     @property
     def longest_seconds(self) -> float:

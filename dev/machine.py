@@ -18,6 +18,8 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "influxd": (("influxd",), ("influxdb",)),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
     "wrk": (("wrk",), ("wrk",)),
+    # Debian keeps it where only root looks by itself.
+    "nginx": (("nginx", "/usr/sbin/nginx"), ("nginx",)),
 }
 
 

@@ -158,15 +158,18 @@ class HttpClient:
         headers: Mapping[str, str] = NO_HEADERS,
         idempotent: bool | None = None,
         expect: str | None = "application/json",
+        checked: bool = True,
     ) -> AsyncIterator[StreamedAnswer]:
-        """As `request`, with a body that is pulled; leaving before its end drops the connection."""
+        """As `request`, with a body that is pulled; leaving before its end drops the connection. Where it is not `checked`,
+        the caller takes whatever answer comes."""
         head = self._head(method, path, context, body, content_type, headers)
         repeat = method in _IDEMPOTENT if idempotent is None else idempotent
         with METRICS.store_call(self.name, len(head) + len(body or b"")):
             connection = await self._exchange(head, body, context, repeat, None)
         try:
             answer = StreamedAnswer(self, connection, context)
-            self._check(answer, expect, answer.headers.get("content-length") != "0" and answer.status != 204)
+            if checked:
+                self._check(answer, expect, answer.headers.get("content-length") != "0" and answer.status != 204)
             yield answer
         finally:
             connection.give_back()

@@ -7,7 +7,6 @@ its own. Jobs share an engine that is not the requests', so that these are never
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -23,6 +22,7 @@ from apps.slow import SlowQuery, question_hash, source_names
 from libs.context import RequestContext
 from libs.errors import HostMonitorError, StoreError, UnavailableError
 from libs.observe import METRICS
+from libs.replicas import ALONE, Replicas
 from libs.signing import Signer
 from libs.spool import Spools, SpoolWriter
 from libs.state import now_text
@@ -64,10 +64,17 @@ class Jobs:
     """`engine` makes the local engine that jobs use, for the first of them; `signer` signs the cursors into results."""
 
     def __init__(
-        self, records: JobRecords, spools: Spools, limits: JobLimits, engine: Callable[[], Engine], signer: Signer
+        self,
+        records: JobRecords,
+        spools: Spools,
+        limits: JobLimits,
+        engine: Callable[[], Engine],
+        signer: Signer,
+        replicas: Replicas = ALONE,
     ) -> None:
         self.spools, self.signer = spools, signer
         self._records, self._limits, self._make_engine = records, limits, engine
+        self._replicas = replicas
         self._engine: Engine | None = None
         self._places = asyncio.Semaphore(limits.at_once)
         self._runs: dict[str, _Run] = {}
@@ -80,7 +87,7 @@ class Jobs:
 
     async def open(self) -> None:
         """Tells jobs that a stop or a kill has ended as failed, and deletes what no job needs. Raises ConfigError, StoreError."""
-        known = await self._records.list()
+        known = [job for job in await self._records.list() if self._owns(job.id)]
         there = await self.spools.open([job.id for job in known if job.state == "done"])
         for job in known:
             if not job.finished:
@@ -112,7 +119,7 @@ class Jobs:
         self.spools.check_room()
         await prepare(question, services, context, "stream")
         job = Job(
-            os.urandom(12).hex(),
+            self._replicas.name(12).hex(),
             context.principal.name,
             "queued",
             now_text(),
@@ -132,9 +139,10 @@ class Jobs:
         run.task = asyncio.create_task(self._supervise(run, question, services, own))
 
     async def get(self, name: str, caller: str) -> Job:
-        """Raises NotFoundError (JOB_UNKNOWN), StoreError."""
+        """Raises NotFoundError (JOB_UNKNOWN), StoreError, OnReplica."""
         run = self._runs.get(name)
         if run is None:
+            self._replicas.check(_identity(name))
             return await self._records.get(name, caller)
         if run.job.caller != caller or run.deleted:
             raise unknown(name)
@@ -236,6 +244,9 @@ class Jobs:
             job, state="failed", ended_at=now_text(), expires_at=expiry, bytes=0, schema=(), error=shown
         )  # fmt: skip
 
+    def _owns(self, name: str) -> bool:
+        return self._replicas.owns(_identity(name))
+
     def _own_engine(self) -> Engine:
         if self._engine is None:
             self._engine = self._make_engine()
@@ -246,7 +257,7 @@ class Jobs:
         pause = min(_SWEEP_SECONDS, max(self._limits.expiry_seconds / 4, 0.05))
         while True:
             try:
-                names = await self._records.expired()
+                names = list(filter(self._owns, await self._records.expired()))
                 if names:
                     await self._records.delete(names)
                 for name in names:
@@ -254,6 +265,14 @@ class Jobs:
             except StoreError as error:
                 _log.error("expired jobs are not deleted", message=error.message)
             await asyncio.sleep(pause)
+
+
+def _identity(name: str) -> bytes:
+    """What a job's id was made of; for what is no id, what no replica makes."""
+    try:
+        return bytes.fromhex(name) or b"\xff"
+    except ValueError:
+        return b"\xff"
 
 
 def _interrupted() -> HostMonitorError:
