@@ -109,7 +109,7 @@ def _shown(headers: Header, basic: bool) -> set[str]:
 
 
 def _key_in(authorization: str, basic: bool) -> str:
-    """The key of an Authorization header; all of the header where it holds none, which is no key either."""
+    """The key of an Authorization header; of one that holds none, what is no key either."""
     scheme, _, credentials = authorization.partition(" ")
     scheme, credentials = scheme.lower(), credentials.strip()
     if scheme == "bearer":
@@ -121,13 +121,14 @@ def _key_in(authorization: str, basic: bool) -> str:
         try:
             return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
-            return authorization
-    return authorization
+            pass
+    # No key has a space in it.
+    return f"{scheme} {credentials}"
 
 
 def _check_address(query_string: str) -> None:
     """Refuses a user and password in the address, as InfluxDB's clients may send them."""
-    if "u=" in query_string or "p=" in query_string:
+    if "u=" in query_string or "p=" in query_string or "%" in query_string:
         for name, _ in parse_qsl(query_string):
             if name in _IN_ADDRESS:
                 raise RequestError(

@@ -15,7 +15,7 @@ from libs.errors import HostMonitorError, Issue, NotFoundError, RequestError, St
 from libs.observe import METRICS
 from libs.rest.dialects import DIALECTS, Dialect
 from middlewares.auth import challenge
-from middlewares.refused_body import discard
+from middlewares.refused_body import FEW_BYTES, MOST_BYTES, discard
 
 PROBLEM_JSON = "application/problem+json"
 _log = structlog.get_logger("errors")
@@ -49,7 +49,7 @@ async def handle(request: Request, exception: Exception) -> HTTPResponse:
     if error.status >= 500 and not isinstance(exception, HostMonitorError):
         _log.error("request failed", exc_info=exception, path=request.path, method=request.method)
     if 400 <= error.status < 500 and error.code.name != "CLIENT_TIMEOUT":
-        await discard(request)
+        await discard(request, FEW_BYTES if error.status == 401 else MOST_BYTES)
     answer = respond(error, DIALECTS.get(getattr(request.route.ctx, "dialect", "")) if request.route else None)
     if error.code.name == "AUTHENTICATION_REQUIRED":
         answer.headers["www-authenticate"] = challenge(
