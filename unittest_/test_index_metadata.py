@@ -6,13 +6,18 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
 
+from libs.context import RequestContext
+from query.backend import InstanceConfig
+from query.catalog import SourceRef
+from query.document_store import Document, DocumentStore
+from query.factory import open_backend
 from unittest_.live import Client, service
-from unittest_.recording_proxy import recording
+from unittest_.recording_proxy import RecordingProxy, recording
 from unittest_.test_names import BAD_INDEX_NAMES
 
 MAPPING = {
@@ -27,12 +32,19 @@ MAPPING = {
 
 
 @pytest.fixture(scope="module", params=["embedded", "real"])
-async def client(
+async def served(
     request: pytest.FixtureRequest, es_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Client]:
-    urls = {"es_url": es_url} if request.param == "real" else {}
-    async with service(tmp_path_factory.mktemp("metadata"), **urls) as client:
-        yield client
+) -> AsyncIterator[tuple[Client, RecordingProxy]]:
+    """The service, and what stands before its Elasticsearch; of the embedded one, before nobody's."""
+    async with recording(es_url) as es:
+        urls = {"es_url": es.url} if request.param == "real" else {}
+        async with service(tmp_path_factory.mktemp("metadata"), **urls) as client:
+            yield client, es
+
+
+@pytest.fixture
+def client(served: tuple[Client, RecordingProxy]) -> Client:
+    return served[0]
 
 
 @pytest.fixture
@@ -298,75 +310,81 @@ async def test_an_alias_is_no_index(client: Client, indices: tuple[str, str, str
     assert await mapping_of(client, one) == MAPPING
 
 
-async def test_a_filter_of_an_alias_is_not_lost(es_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("served", ["real"], indirect=True)
+async def test_a_filter_of_an_alias_is_not_lost(client: Client, es_url: str) -> None:
     """Made beside this service: it holds, or where parts would have to be asked apart the alias is refused."""
     name = f"metadata-{uuid.uuid4().hex[:12]}"
-    async with service(tmp_path, es_url=es_url) as client:
-        try:
-            for at, kind in enumerate(("long", "keyword")):
-                mappings = {"properties": {"host": {"type": "keyword"}, "n": {"type": kind}}}
-                await client.ok("POST", "/es/index", json={"index": f"{name}-{at}", "mappings": mappings})
-                rows = [{"host": host, "n": 1} for host in ("mine", "theirs")]
-                await client.ok("POST", f"/es/{name}-{at}/docs?refresh=true", json=rows)
-            body = {"filter": {"term": {"host": "mine"}}}
-            for index, alias in ((f"{name}-0", "one"), (f"{name}-*", "both")):
-                async with client.session.put(f"{es_url}/{index}/_alias/{name}-a-{alias}", json=body) as response:
-                    assert response.status == 200
-            rows = (await client.ok("POST", f"/es/{name}-a-one/query", json={"select": ["host"]}))["data"]
-            assert rows == [{"host": "mine"}]
-            values = await client.ok("GET", f"/es/{name}-a-one/fields/host/values")
-            assert values["data"] == [{"value": "mine", "count": 1}]
-            for path in (f"{name}-a-both", f"{name}-a*"):
-                status, answer = await client.send("POST", f"/es/{path}/query", json={"select": ["host"]})
-                assert (status, answer["code"]) == (422, "UNSUPPORTED"), answer
-            assert len((await client.ok("POST", f"/es/{name}-*/query", json={"select": ["host"]}))["data"]) == 4
-        finally:
-            for at in range(2):
-                await client.send("DELETE", f"/es/{name}-{at}")
+    try:
+        for at, kind in enumerate(("long", "keyword")):
+            mappings = {"properties": {"host": {"type": "keyword"}, "n": {"type": kind}}}
+            await client.ok("POST", "/es/index", json={"index": f"{name}-{at}", "mappings": mappings})
+            rows = [{"host": host, "n": 1} for host in ("mine", "theirs")]
+            await client.ok("POST", f"/es/{name}-{at}/docs?refresh=true", json=rows)
+        body = {"filter": {"term": {"host": "mine"}}}
+        for index, alias in ((f"{name}-0", "one"), (f"{name}-*", "both")):
+            async with client.session.put(f"{es_url}/{index}/_alias/{name}-a-{alias}", json=body) as response:
+                assert response.status == 200
+        found = (await client.ok("POST", f"/es/{name}-a-one/query", json={"select": ["host"]}))["data"]
+        assert found == [{"host": "mine"}]
+        values = await client.ok("GET", f"/es/{name}-a-one/fields/host/values")
+        assert values["data"] == [{"value": "mine", "count": 1}]
+        for path in (f"{name}-a-both", f"{name}-a*"):
+            status, answer = await client.send("POST", f"/es/{path}/query", json={"select": ["host"]})
+            assert (status, answer["code"]) == (422, "UNSUPPORTED"), answer
+        assert len((await client.ok("POST", f"/es/{name}-*/query", json={"select": ["host"]}))["data"]) == 4
+    finally:
+        for at in range(2):
+            await client.send("DELETE", f"/es/{name}-{at}")
 
 
 async def test_embedded_metadata_survives_a_restart(tmp_path: Path) -> None:
-    async with service(tmp_path) as client:
-        for index in ("one", "two"):
-            await client.ok("POST", "/es/index", json={"index": index, "mappings": MAPPING})
-            await client.ok("PUT", f"/es/{index}/alias/both")
-        await client.ok("PATCH", "/es/one/mapping", json={"properties": {"zone": {"type": "keyword"}}})
-        await client.ok("PATCH", "/es/one/settings", json={"max_result_window": 30_000})
-        await client.ok("POST", "/es/one/docs", json=[{"zone": "z", "n": 1}])
-        await client.ok("DELETE", "/es/two")
-    async with service(tmp_path) as client:
-        assert (await client.ok("GET", "/es/one/alias/both"))["data"]["indices"] == ["one"]
-        assert (await client.ok("GET", "/es/one/settings"))["data"] == {"max_result_window": 30_000}
-        body = {"select": ["n"], "where": {"field": "zone", "op": "eq", "value": "z"}}
-        assert (await client.ok("POST", "/es/both/query", json=body))["data"] == [{"n": 1}]
+    config, context = InstanceConfig("es", "documents", None, str(tmp_path)), RequestContext()
+    store = cast(DocumentStore, open_backend("embedded", config))
+    for index in ("one", "two"):
+        await store.create_index(index, {}, MAPPING, context)
+        await store.add_alias(index, "both", context)
+    await store.change_mapping("one", {"properties": {"zone": {"type": "keyword"}}}, context)
+    await store.change_settings("one", {"max_result_window": 30_000}, context)
+    await store.bulk("one", [Document(b'{"zone": "z"}', "x")], True, context)
+    await store.delete_index("two", context)
+    await store.close()
+    store = cast(DocumentStore, open_backend("embedded", config))
+    assert await store.aliases(context) == {"both": ("one",)}
+    assert (await store.describe_index("one", context))["settings"] == {"max_result_window": 30_000}
+    table = await store.table(SourceRef("es", ("both",)), context)
+    assert "zone" in table.fields
+    assert table.rows == 1
+    found = await store.search("both", {"query": {"term": {"zone": "z"}}}, context)
+    assert [hit["_id"] for hit in found["hits"]["hits"]] == ["x"]
+    await store.close()
 
 
-async def test_bad_names_never_reach_the_store(es_url: str, tmp_path: Path) -> None:
+async def test_bad_names_never_reach_the_store(served: tuple[Client, RecordingProxy]) -> None:
     """T1, T2, T3: of the index and of the alias alike."""
-    async with recording(es_url) as es, service(tmp_path, es_url=es.url) as client:
-        es.clear()
-        for name in BAD_INDEX_NAMES:
-            path = quote(name, safe="").replace(".", "%2E")
-            tries: list[tuple[str, str, Any]] = [
-                ("GET", f"/es/index/{path}/mapping", None),
-                ("PATCH", f"/es/index/{path}/mapping", {"dynamic": True}),
-                ("GET", f"/es/index/{path}/settings", None),
-                ("PATCH", f"/es/index/{path}/settings", {"refresh_interval": "1s"}),
-                ("GET", f"/es/index/{path}/alias/a", None),
-                ("PUT", f"/es/index/{path}/alias/a", None),
-                ("DELETE", f"/es/index/{path}/alias/a", None),
-                ("GET", f"/es/a/alias/{path}", None),
-                ("PUT", f"/es/a/alias/{path}", None),
-                ("DELETE", f"/es/a/alias/{path}", None),
-                ("DELETE", f"/es/a/alias/{path}?dry_run=true", None),
+    client, es = served
+    es.clear()
+    for name in BAD_INDEX_NAMES:
+        path = quote(name, safe="").replace(".", "%2E")
+        tries: list[tuple[str, str, Any]] = [
+            ("GET", f"/es/index/{path}/mapping", None),
+            ("PATCH", f"/es/index/{path}/mapping", {"dynamic": True}),
+            ("GET", f"/es/index/{path}/settings", None),
+            ("PATCH", f"/es/index/{path}/settings", {"refresh_interval": "1s"}),
+            ("GET", f"/es/index/{path}/alias/a", None),
+            ("PUT", f"/es/index/{path}/alias/a", None),
+            ("DELETE", f"/es/index/{path}/alias/a", None),
+            ("GET", f"/es/a/alias/{path}", None),
+            ("PUT", f"/es/a/alias/{path}", None),
+            ("DELETE", f"/es/a/alias/{path}", None),
+            ("DELETE", f"/es/a/alias/{path}?dry_run=true", None),
+        ]
+        if "*" not in name:
+            tries += [
+                ("GET", f"/es/index/{path}/fields", None),
+                ("GET", f"/es/index/{path}/fields/a/values", None),
             ]
-            if "*" not in name:
-                tries += [
-                    ("GET", f"/es/index/{path}/fields", None),
-                    ("GET", f"/es/index/{path}/fields/a/values", None),
-                ]
-            for method, target, body in tries:
-                status, answer = await client.send(method, target, json=body)
-                assert 400 <= status < 500, (method, target, answer)
-                assert answer["result"] is False
-        assert es.received == b""
+        for method, target, body in tries:
+            status, answer = await client.send(method, target, json=body)
+            assert 400 <= status < 500, (method, target, answer)
+            assert answer["result"] is False
+    assert es.received == b""
