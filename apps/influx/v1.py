@@ -119,8 +119,6 @@ class V1Write(V1Resource):
     @namespace.allow("write", basic=True)
     async def post(self, request: Request, query: WriteParameters) -> HTTPResponse | None:
         services, native = self.instance.services, self.native
-        if not query.db:
-            raise RequestError("database is required", pointer="query/db", hint="?db=…")
         gzip = _is_gzip(request)
         async with self._body(request, native.takes_gzip) as body:
             context = services.new_context()

@@ -37,7 +37,7 @@ class QueryParameters(V1Parameters):
 class WriteParameters(V1Parameters):
     """Others are ignored, as InfluxDB does."""
 
-    db: str | None = Field(None, description="The database; needed.", examples=["telegraf"])
+    db: str = Field(description="The database.", min_length=1, examples=["telegraf"])
     rp: str | None = Field(None, description="The retention policy, without it the database's default one.")
     precision: Literal["n", "ns", "u", "us", "µ", "ms", "s", "m", "h", ""] = Field(
         "", description="What the times count; nanoseconds without it."
