@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -371,3 +373,26 @@ async def test_a_source_that_is_kept_in_part_is_not_patched(held: Documents) -> 
     await held.client.ok("DELETE", f"/real/{index}")
     status, answer = await held.client.send("POST", "/es/index", json={"index": index, "mappings": mappings})
     assert (status, answer["code"]) == (422, "MAPPING_INVALID")
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "documents.md"
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_the_page_about_documents_is_true(held: Documents, store: str) -> None:
+    """Its examples, one after the other; `"…"` is the last ETag."""
+    blocks = re.findall(
+        r"```http\n(.*?)```", PAGE.read_text().replace("/es/events", f"/{store}/{held.index}"), re.DOTALL
+    )
+    assert len(blocks) > 12
+    last = ""
+    for request, expected in zip(blocks[::2], blocks[1::2], strict=True):
+        head, _, body = request.partition("\n\n")
+        (method, path), *headers = (line.split(" ", 1) for line in head.strip().splitlines())
+        given = {name.rstrip(":"): value.replace('"…"', last) for name, value in headers}
+        status, answer, tag = await held.raw(method, path, json.loads(body) if body else None, given)
+        last = tag or last
+        first, _, told = expected.partition("\n\n")
+        assert str(status) == first.split()[1], request
+        wanted = json.loads(told.replace('"events"', f'"{held.index}"')) if told else None
+        assert ({"code": answer} if status >= 400 else answer) == wanted, request
