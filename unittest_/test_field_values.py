@@ -86,7 +86,12 @@ def rows() -> list[dict[str, Any]]:
 
 async def load_documents(client: Client, name: str) -> None:
     keyword = {"type": "keyword"}
-    properties = {"@timestamp": {"type": "date"}, "n": {"type": "long"}, "text": {"type": "text"}, "ip": {"type": "ip"}}
+    properties: dict[str, Any] = {
+        "@timestamp": {"type": "date"},
+        "n": {"type": "long"},
+        "text": {"type": "text"},
+        "ip": {"type": "ip"},
+    }
     properties |= {
         "tags": keyword,
         "both": {"type": "text", "fields": {"keyword": keyword}},

@@ -91,6 +91,8 @@ async def test_bad_series_names_never_reach_the_store(
         await client.send("PUT", f"/influx/db/x/{path}", json=point),
         await client.send("DELETE", f"/influx/db/x/{path}"),
         await client.send("POST", f"/influx/db/x/{path}/query", json={}),
+        await client.send("GET", f"/influx/db/x/{path}/fields"),
+        await client.send("GET", f"/influx/db/x/{path}/fields/host/values"),
         await client.send("POST", "/mix/query", json={"from": {"source": "influx", "db": "x", "measurement": name}}),
     ]
     for status, answer in tries:
@@ -121,6 +123,11 @@ async def test_odd_series_names_stay_names(stores: tuple[Client, RecordingProxy,
         where = {"and": [{"field": name, "op": "eq", "value": name}, {"field": "s", "op": "eq", "value": name}]}
         answer = await client.ok("POST", f"/influx/db/{db}/{encoded(name)}/query", json={"where": where})
         assert answer["data"] == [{"time": "2026-01-01T00:00:00Z", name: name, "f" + name: 1.5, "s": name}]
+        listed_fields = await client.ok("GET", f"/influx/db/{db}/{encoded(name)}/fields")
+        assert {one["field"] for one in listed_fields["data"]["fields"]} == {"time", name, "f" + name, "s"}
+        for field in (name, "s"):
+            path = f"/influx/db/{db}/{encoded(name)}/fields/{encoded(field).replace('.', '%2E')}/values?prefix={encoded(name)}"
+            assert (await client.ok("GET", path))["data"] == [{"value": name, "count": 1}]
         await client.ok("DELETE", f"/influx/db/{db}/{encoded(name)}")
         databases = await client.ok("GET", "/influx/db")
         assert [guard] in databases["results"][0]["series"][0]["values"]
