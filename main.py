@@ -93,7 +93,8 @@ def create_app(settings: Settings, name: str = "hostmonitor") -> Sanic[Any, Any]
     METRICS.job_bytes.set_function(lambda: jobs.spools.used)
     sources: dict[str, Source] = dict(services.factory.instances)
     api = Api("HostMonitor", VERSION, ABOUT, base_path=settings.base_path, public_url=settings.public_url or "")
-    api.around = Idempotency(IdempotencyRecords(state, KeyLimits(**settings.idempotency.model_dump()))).around
+    keys = KeyLimits(**settings.idempotency.model_dump())
+    api.around = Idempotency(IdempotencyRecords(state, keys, settings.replicas.named())).around
     saved = SavedQueries(state, settings.limits.saved_queries)
     add_routes(api, services, Lookups(lookups, settings.limits.lookup_rows), saved, settings.limits.ingest_bytes)
     add_health(api, sources, METRICS)

@@ -26,8 +26,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "CREATE TABLE idempotency (caller TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, began_ns BIGINT NOT NULL,"
-        " expires_ns BIGINT NOT NULL, size BIGINT NOT NULL, status BIGINT, headers TEXT, content_type TEXT, body TEXT,"
-        " PRIMARY KEY (caller, key))",
+        " expires_ns BIGINT NOT NULL, runner TEXT NOT NULL, leased_ns BIGINT NOT NULL, size BIGINT NOT NULL, status BIGINT,"
+        " headers TEXT, content_type TEXT, body TEXT, PRIMARY KEY (caller, key))",
         "CREATE INDEX idempotency_of_caller ON idempotency (caller, expires_ns, size)",
         "CREATE INDEX idempotency_expires ON idempotency (expires_ns)",
     ),

@@ -68,8 +68,8 @@ API_KEY = Table(
     Column("changed", BigInteger, nullable=False),
 )
 
-# A request under an Idempotency-Key; `request` tells it from others, and `began_ns` when it first came. Its answer (`headers` a
-# JSON array of pairs, `body` compressed and as base64, of `size` characters) is null until there is one.
+# A request under an Idempotency-Key; `request` tells it from others, and `began_ns` when it first came. Until there is an answer
+# (`headers` a JSON array of pairs, `body` compressed, of `size` bytes, as base64) it is the `runner`'s, a process, who leases it.
 IDEMPOTENCY = Table(
     "idempotency",
     METADATA,
@@ -78,6 +78,8 @@ IDEMPOTENCY = Table(
     Column("request", Text, nullable=False),
     Column("began_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("runner", Text, nullable=False),
+    Column("leased_ns", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("status", BigInteger),
     Column("headers", Text),

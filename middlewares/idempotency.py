@@ -1,8 +1,8 @@
 """Idempotency-Key: the same request again gets the first answer, and has no second effect.
 
 Put around the handlers of what writes (Api.around), inside of who may call it. A key is remembered before the first effect,
-its answer before that goes out. Within the process a key has one run at a time; a run that found no end, and one that a
-dead process has left, is run again when the request comes again (libs/idempotency.py says what makes that safe).
+its answer before that goes out. A key has one run at a time; one that found no end, and one that a dead process has left, is
+run again when the request comes again (libs/idempotency.py says what makes that safe).
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import re
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from sanic import HTTPResponse, Request
 
 from libs.context import principal_var
-from libs.errors import ConflictError, HostMonitorError, RequestError, StoreError
+from libs.errors import HostMonitorError, RequestError, StoreError
 from libs.idempotency import HEADER, REPLAYED, Answer, Attempt, Replayed, attempt_var, identity
-from libs.idempotency_records import IdempotencyRecords, Record
+from libs.idempotency_records import LEASE_SECONDS, IdempotencyRecords, running
 from libs.rest.api import Endpoint
 from libs.rest.handlers import Handler, encode
 from libs.rest.prefer import RESPOND_ASYNC, prefers
@@ -30,7 +31,6 @@ from middlewares.errors import respond
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 # What another moment, or another caller, would be answered otherwise.
 _PASSING = frozenset({401, 403, 408, 429})
-_WAIT_SECONDS = 1
 _APART_BYTES = 32 * 1024
 _log = structlog.get_logger("idempotency")
 
@@ -54,13 +54,12 @@ class Idempotency:
                 return await handler(request, **arguments)
             run = _Run(self._records, principal_var.get().name, _key(request), request)
             if run.name in self._running:
-                raise _busy()
+                raise running()
             self._running.add(run.name)
             try:
                 return await run.answer(lambda: handler(request, **arguments), streams)
             finally:
-                # A client that goes away does not end the writing of the record.
-                run.then(lambda: self._running.discard(run.name))
+                run.end(lambda: self._running.discard(run.name))
 
         return handle
 
@@ -71,15 +70,13 @@ class _Run:
     def __init__(self, records: IdempotencyRecords, caller: str, key: str, request: Request) -> None:
         self.name = (caller, key)
         self._records, self._request = records, request
-        self._record: Record | None = None
         self._attempt = Attempt(time.time_ns(), self._settle)
-        self._keeping: asyncio.Task[None] | None = None
+        self._behind: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def answer(self, handler: Callable[[], Any], streams: bool) -> HTTPResponse | None:
         """The first answer, or that of the handler, which is kept."""
-        self._record = await self._records.find(*self.name)
-        if self._record is not None:
-            self._attempt.began_ns = self._record.began_ns
+        self._attempt.began_ns = await self._records.first_seen(*self.name) or self._attempt.began_ns
         token = attempt_var.set(self._attempt)
         try:
             if not streams:
@@ -97,34 +94,47 @@ class _Run:
             await self._keep(self._attempt.sent if response is None else await _recorded(response))
         return response
 
-    def then(self, done: Callable[[], None]) -> None:
-        """Calls it when nothing of this run goes on any more."""
-        if self._keeping is None or self._keeping.done():
+    def end(self, done: Callable[[], None]) -> None:
+        """Lets go of the request, and calls `done` when nothing of this run goes on any more: a client that went away does
+        not end what is written of it."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            if self._behind is None:
+                self._behind = asyncio.create_task(self._let_go())
+        if self._behind is None or self._behind.done():
             done()
         else:
-            self._keeping.add_done_callback(lambda _: done())
+            self._behind.add_done_callback(lambda _: done())
 
     async def _settle(self, digest: bytes) -> None:
-        """Called once with the body's digest, before the first effect.
-
-        Raises Replayed, RequestError (IDEMPOTENCY_MISMATCH, TOO_MANY_IDEMPOTENCY_KEYS)."""
+        """Called once with the body's digest, before the first effect. Raises Replayed, and what `begin` raises."""
         request = _told_by(self._request, digest)
         self._attempt.identity = identity(*self.name, request)
-        record = self._record
-        if record is None:
-            await self._records.begin(*self.name, Record(request, self._attempt.began_ns, None))
-        elif record.request != request:
-            raise _mismatch()
-        elif record.answer is not None:
-            raise Replayed(record.answer)
+        answer = await self._records.begin(*self.name, request, self._attempt.began_ns)
+        if answer is not None:
+            raise Replayed(answer)
         self._attempt.settled = True
+        if self._records.shared:
+            self._renewing = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        """Tells other replicas that it goes on."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(StoreError):
+                await self._records.renew(*self.name)
+
+    async def _let_go(self) -> None:
+        """Else the lease runs out."""
+        with suppress(StoreError):
+            await self._records.renew(*self.name, 0)
 
     async def _keep(self, answer: Answer | None) -> None:
         """Keeps what is an end: none is what did not go out whole."""
         if answer is None or answer.status >= 500 or answer.status in _PASSING or not self._attempt.final:
             return
-        self._keeping = asyncio.create_task(self._kept(answer))
-        await asyncio.shield(self._keeping)
+        self._behind = asyncio.create_task(self._kept(answer))
+        await asyncio.shield(self._behind)
 
     async def _kept(self, answer: Answer) -> None:
         try:
@@ -174,22 +184,3 @@ async def _again(answer: Answer) -> HTTPResponse:
 async def _apart(work: Callable[[bytes], bytes], data: bytes) -> bytes:
     """In a thread where it takes so long that others would wait."""
     return work(data) if len(data) < _APART_BYTES else await asyncio.to_thread(work, data)
-
-
-def _busy() -> ConflictError:
-    return ConflictError(
-        "The first request with this Idempotency-Key is still running.",
-        code="IDEMPOTENCY_RUNNING",
-        pointer="header/Idempotency-Key",
-        hint="send it again after the seconds in Retry-After",
-        retry_after=_WAIT_SECONDS,
-    )
-
-
-def _mismatch() -> RequestError:
-    return RequestError(
-        "This Idempotency-Key was sent with another request.",
-        code="IDEMPOTENCY_MISMATCH",
-        pointer="header/Idempotency-Key",
-        hint="a new request takes a new key",
-    )
