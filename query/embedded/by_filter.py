@@ -59,6 +59,8 @@ class EmbeddedChanges:
             tally = await self._store.writer.submit(None, change, None, 0, patient, self._name)
         finally:
             change.given_up.set()  # of nobody's interest any more, where it still runs
+        if isinstance(tally, CatalogStale):
+            raise tally
         assert isinstance(tally, Tally)
         return tally
 
@@ -81,7 +83,7 @@ class _Change:
             index = self._index()
             self._check_ignored(cursor)
             matched = self._find(cursor)
-        except HostMonitorError as refused:
+        except (HostMonitorError, CatalogStale) as refused:
             return [refused]
         tally = self._change(cursor, index, matched)
         cursor.execute(f"DROP TABLE {_MATCHED}")
@@ -92,7 +94,7 @@ class _Change:
         index, now = self.state.indices.get(key), self.state.views.get(key)
         if index is None or now is None or now.uuid != self.view.uuid:
             raise NotFoundError(f"There is no index {key[1]!r}.", code="INDEX_UNKNOWN", source=key[0])
-        if now.fields is not self.view.fields:
+        if now.fields is not self.view.fields and now.fields != self.view.fields:
             raise CatalogStale("the index has got other fields")
         return index
 

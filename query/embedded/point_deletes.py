@@ -34,8 +34,11 @@ class EmbeddedDeletes:
         statement = lower(unfold(replace(scan, columns=(ROW,))), relation)
         chosen = f"SELECT c0 FROM ({statement.sql})"
 
-        def delete(cursor: Cursor) -> int:
-            database, measurement = self._held(scan)
+        def delete(cursor: Cursor) -> int | CatalogStale:
+            try:
+                database, measurement = self._held(scan)
+            except CatalogStale as stale:
+                return stale
             row = cursor.execute(f"SELECT count(*) FROM ({chosen})", dict(statement.params)).fetchone()
             assert row is not None
             matched = int(row[0])
@@ -48,6 +51,8 @@ class EmbeddedDeletes:
             return matched
 
         matched = await self._store.writer.change(delete, context, self._name)
+        if isinstance(matched, CatalogStale):
+            raise matched
         assert isinstance(matched, int)
         return matched
 
@@ -66,7 +71,7 @@ class EmbeddedDeletes:
             raise NotFoundError(message, code="MEASUREMENT_UNKNOWN", source=self._name, pointer="path/measurement")
         now = measurement.view()
         view = _view(scan)
-        if now.id != view.id or now.fields is not view.fields:
+        if now.id != view.id or (now.fields is not view.fields and now.fields != view.fields):
             raise CatalogStale("the measurement has got other fields")
         return database, measurement
 
