@@ -53,9 +53,8 @@ def digest_of(presented: str) -> bytes:
 
 def id_of(presented: str) -> str:
     """The id that a key names; "" where it is of another form."""
-    prefix, _, rest = presented.partition("_")
-    key_id, separator, _ = rest.partition("_")
-    return key_id if prefix == PREFIX and separator else ""
+    parts = presented.split("_", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == PREFIX else ""
 
 
 class KeyRing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -100,19 +101,18 @@ def challenge(policy: Policy | None) -> str:
     return f"{BEARER}, {BASIC}" if policy is not None and policy.basic else BEARER
 
 
-def _shown(headers: Header, basic: bool) -> set[str]:
+def _shown(headers: Header, basic: bool) -> Collection[str]:
     """The different credentials of a request."""
-    shown = set(headers.getall("x-api-key", ()))
-    shown.update(_key_in(value, basic) for value in headers.getall("authorization", ()))
-    shown.discard("")
-    return shown
+    shown = [key for key in headers.getall("x-api-key", ()) if key]
+    shown += [_key_in(value, basic) for value in headers.getall("authorization", ())]
+    return shown if len(shown) < 2 else set(shown)
 
 
 def _key_in(authorization: str, basic: bool) -> str:
     """The key of an Authorization header; of one that holds none, what is no key either."""
     scheme, _, credentials = authorization.partition(" ")
     scheme, credentials = scheme.lower(), credentials.strip()
-    if scheme == "bearer":
+    if scheme == "bearer" and credentials:
         return credentials
     if basic and scheme == "token":
         # InfluxDB 1.8 takes a user's name and password there, its later clients a token.
@@ -138,7 +138,7 @@ def _check_address(query_string: str) -> None:
                 )
 
 
-def _not_one(shown: set[str], policy: Policy) -> RequestError:
+def _not_one(shown: Collection[str], policy: Policy) -> RequestError:
     if not shown:
         return _required("No key was sent.", policy)
     return RequestError(
