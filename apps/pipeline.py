@@ -20,7 +20,7 @@ from operator_.build import build
 from operator_.engine import Engine
 from operator_.foresight import Foresight, ForesightOperator, Remembered
 from operator_.notices import with_notices
-from operator_.scan import ScanOperator
+from operator_.scan import ScanOperator, columnar
 from query.backend import CatalogStale, Query
 from query.bind import bind
 from query.catalog import Catalog
@@ -116,6 +116,8 @@ def plan_of(
         check_cost(plan, context.limits)
     with Stage(context, "compile"):
         queries = services.factory.compile(plan)
+        if extent == "stream":
+            queries = {scan: columnar(query) for scan, query in queries.items()}
         operator = with_notices(build(plan, queries, services.engine, services.factory), plan, queries)
         ahead = None
         if wanted := demands(plan, context.limits):

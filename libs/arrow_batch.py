@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -53,12 +53,6 @@ class ArrowBatch(Batch):
     def slice(self, start: int, stop: int) -> ArrowBatch:
         first, last = min(start, self.length), min(stop, self.length)
         return ArrowBatch(self.schema, self._array, self._start + first, self._start + max(first, last))
-
-
-def sliced(schema: Schema, array: Any, rows: int) -> Iterator[ArrowBatch]:
-    """The array's rows in batches of so many at the most."""
-    for start in range(0, array.length, rows):
-        yield ArrowBatch(schema, array, start, min(start + rows, array.length))
 
 
 def _column(kind: Type, view: Any, start: int, stop: int) -> list[Cell]:

@@ -191,7 +191,8 @@ class Connection(asyncio.Protocol):
             self._fail(Garbled())
         elif self._allowed is None:
             self._wake()
-            if self._buffered > _BUFFER_BYTES and not self._paused and self._transport is not None:
+            held_back = self._paused or self._done  # what has come whole leaves the connection to the next answer
+            if self._buffered > _BUFFER_BYTES and not held_back and self._transport is not None:
                 self._paused = True
                 self._transport.pause_reading()
         elif self._buffered > self._allowed:

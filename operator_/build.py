@@ -13,7 +13,7 @@ from operator_.lazy import LazyOperator
 from operator_.light import LimitOperator, PickOperator
 from operator_.narrow import NarrowOperator, Wait
 from operator_.residual import Leaf, Residual, ResidualEngine, ResidualOperator, rowwise
-from operator_.scan import ScanOperator, engine_scan
+from operator_.scan import ScanOperator, columnar
 from operator_.tolerant import TolerantOperator
 from query.backend import Query
 from query.factory import QueryFactory
@@ -80,7 +80,7 @@ def _fed(leaf: Leaf, queries: Mapping[Scan, Query], engine: ResidualEngine, fact
     """What feeds the engine with a leaf's rows."""
     plan = leaf.input if isinstance(leaf, Narrowed) else leaf
     if isinstance(plan, Scan):
-        return engine_scan(plan.source.instance, queries[plan])
+        return ScanOperator(plan.source.instance, columnar(queries[plan]))
     return build(plan, queries, engine, factory)
 
 

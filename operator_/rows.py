@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import duckdb
-import nanoarrow  # type: ignore[import-untyped]
 
-from libs.arrow_batch import ArrowBatch, sliced
+from libs.arrow_batch import ArrowBatch
+from libs.arrow_rows import arrow_stream
 from libs.result import Batch, Schema, Type, TypeName
 from query.sql import Statement, engine_error
 
@@ -53,13 +53,13 @@ def _arrays(
     cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]
 ) -> Iterator[ArrowBatch] | None:
     """None where the engine computes a column in a wider type than it is answered in."""
-    stream = nanoarrow.c_array_stream(cursor.query(statement.sql, params=dict(params)))
+    stream = arrow_stream(cursor, statement.sql, params, BATCH_ROWS)
     held = stream.get_schema()
     if [_format(column.type) for column in statement.schema] != [
         _shape(held.child(at)) for at in range(held.n_children)
     ]:
         return None
-    return (part for array in stream for part in sliced(statement.schema, array, BATCH_ROWS))
+    return (ArrowBatch(statement.schema, array, 0, array.length) for array in stream)
 
 
 def _format(kind: Type) -> str:

@@ -25,9 +25,9 @@ class Columnar(Protocol):
         ...
 
 
-def engine_scan(source: str, query: Query) -> ScanOperator:
-    """A scan for the local engine, which takes Arrow as it is."""
-    return ScanOperator(source, query.columnar() if isinstance(query, Columnar) else query)
+def columnar(query: Query) -> Query:
+    """The query for what takes Arrow as it is: the local engine, and streams."""
+    return query.columnar() if isinstance(query, Columnar) else query
 
 
 class ScanOperator:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import duckdb
-import nanoarrow  # type: ignore[import-untyped]
 import pytest
 
 from libs.arrow import arrow_chunks, arrow_table
-from libs.arrow_batch import ArrowBatch, sliced
+from libs.arrow_batch import ArrowBatch
+from libs.arrow_rows import arrow_stream
 from libs.result import BOOLEAN, FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
 from operator_.rows import Rows
 from query.sql import Statement
@@ -40,8 +40,14 @@ def expected() -> list[tuple[object, ...]]:
 @pytest.fixture(scope="module")
 def batches() -> list[ArrowBatch]:
     connection = duckdb.connect()
-    stream = nanoarrow.c_array_stream(connection.query(SQL))
-    return [batch for array in stream for batch in sliced(SCHEMA, array, 701)]
+    (array,) = arrow_stream(connection, SQL, (), ROWS)
+    return [ArrowBatch(SCHEMA, array, start, min(start + 701, ROWS)) for start in range(0, ROWS, 701)]
+
+
+def test_an_engine_s_arrays_hold_no_more_rows_than_asked_for(expected: list[tuple[object, ...]]) -> None:
+    found = list(arrow_stream(duckdb.connect(), f"SELECT * FROM ({SQL}) WHERE c0 >= $least", {"least": 0}, 1100))
+    assert [array.length for array in found] == [1100, 1100, 800]
+    assert [row for array in found for row in ArrowBatch(SCHEMA, array, 0, array.length).rows()] == expected
 
 
 def test_cells_are_those_of_the_engine(batches: list[ArrowBatch], expected: list[tuple[object, ...]]) -> None:

@@ -323,6 +323,19 @@ async def test_stream_left_early_drops_the_connection() -> None:
         await _until(lambda: server.open == 0)
 
 
+async def test_stream_left_once_all_has_come() -> None:
+    """The connection is kept, and reads on: the last bytes were more than are held without a reader."""
+    size = 2**20 + 1
+    large = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % size + b"1" * (
+        size - 1
+    )
+    async with faulty([large, 0.2, b"1"], [OK]) as (server, client):
+        async with client.stream("GET", "/x", context()):
+            await asyncio.sleep(0.5)
+        answer = await client.request("GET", "/x", context(2.0))
+        assert (answer.body, server.connections) == (b'{"a": 1}', 1)
+
+
 async def test_stream_cut() -> None:
     """F2: never a clean short stream."""
     async with faulty([CHUNKED[:-9], RESET]) as (_, client):

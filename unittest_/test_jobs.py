@@ -213,7 +213,7 @@ async def test_what_is_wrong_with_a_query_is_told_at_once(loaded: Stores) -> Non
 
 async def test_a_link_to_the_next_page_behind_a_gateway(tmp_path: Path) -> None:
     for public_url, address in ((None, "/hm"), ("https://gate.example/x", "https://gate.example/x")):
-        async with service(tmp_path / address[-3:], base_path="/hm", public_url=public_url) as client:
+        async with service(tmp_path / str(public_url is None), base_path="/hm", public_url=public_url) as client:
             client.url += "/hm"
             await put_pairs(client)
             status, answer, headers = await asked(client, "/mix/query", PAIRS)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from libs.arrow_batch import sliced
+from libs.arrow_batch import ArrowBatch
+from libs.arrow_rows import Params
 from libs.context import RequestContext
 from libs.errors import CostError, RequestError
 from libs.result import Batch, Schema
 from query.backend import CatalogStale
-from query.embedded.readers import Params, Reader, TablesChanged
+from query.embedded.readers import Reader, TablesChanged
 from query.embedded.store import Store
 from query.sql import NULLED, SCALED, OverflowedAggregate, Statement
 
@@ -73,15 +75,14 @@ class EmbeddedQuery:
                     yield Batch(self.schema, list(zip(*rows, strict=True))[: len(self.schema)], len(rows))
                 return
             while (array := await reader.fetch_array()) is not None:
-                for part in sliced(self.schema, array, BATCH_ROWS):
-                    yield part
+                yield ArrowBatch(self.schema, array, 0, array.length)
 
     async def _start(self, reader: Reader, context: RequestContext) -> None:
         try:
             if self.check is not None:
                 await self._look_for_ignored(self.check, reader, context)
-            begin = reader.execute_arrow if self.arrow else reader.execute
-            await self._begin(begin, context)
+            arrow = partial(reader.execute_arrow, rows=BATCH_ROWS)
+            await self._begin(arrow if self.arrow else reader.execute, context)
         except TablesChanged as error:
             raise CatalogStale(str(error)) from error
 

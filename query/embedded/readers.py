@@ -6,14 +6,14 @@ A cursor belongs to one query until it has been read to the end or dropped; only
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import duckdb
-import nanoarrow  # type: ignore[import-untyped]
 
+from libs.arrow_rows import Params, arrow_stream
 from libs.context import RequestContext
 from libs.errors import DeadlineError, HostMonitorError
 from query.sql import engine_error
@@ -21,8 +21,6 @@ from query.sql import engine_error
 Cursor = duckdb.DuckDBPyConnection
 Row = tuple[Any, ...]
 T = TypeVar("T")
-
-Params = Sequence[Any] | Mapping[str, Any]
 
 MAX_OPEN = 64  # queries under way at once; more wait within their deadline
 
@@ -49,15 +47,15 @@ class Reader:
         """At most `count` further rows; none at the end."""
         return await self._step(lambda: self._cursor.fetchmany(count))
 
-    async def execute_arrow(self, sql: str, params: Params = ()) -> None:
-        """As `execute`, for a statement whose rows `fetch_array` answers."""
-        await self._step(lambda: self._open(sql, params))
+    async def execute_arrow(self, sql: str, params: Params, rows: int) -> None:
+        """As `execute`, for a statement whose rows `fetch_array` answers, so many at a time."""
+        await self._step(lambda: self._open(sql, params, rows))
 
-    def _open(self, sql: str, params: Params) -> None:
-        self._arrays = iter(nanoarrow.c_array_stream(self._cursor.query(sql, params=params)))
+    def _open(self, sql: str, params: Params, rows: int) -> None:
+        self._arrays = iter(arrow_stream(self._cursor, sql, params, rows))
 
     async def fetch_array(self) -> Any | None:
-        """Further rows as an Arrow struct array (nanoarrow's), some hundred thousand; None at the end."""
+        """Further rows as an Arrow struct array (nanoarrow's); None at the end."""
         return await self._step(self._next_array)
 
     def _next_array(self) -> Any:
