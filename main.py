@@ -25,6 +25,7 @@ from apps.jobs.runner import JobLimits, Jobs
 from apps.keys.commands import commands as key_commands
 from apps.keys.records import KeyRecords, first_key, has_keys
 from apps.keys.watch import KeyWatch
+from apps.load import add_load
 from apps.mix.lookups import Lookups
 from apps.mix.saved import describe
 from apps.mix.saved_queries import SavedQueries
@@ -244,10 +245,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 1,
 ) -> None:
     """Load the samples of a small data centre into a running service."""
-    settings = _settings()
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    target = url.rstrip("/") or f"http://{host}:{settings.port}{settings.base_path}"
-    asyncio.run(load_demo(target, hours=hours, seed=seed, key=settings.first_key()))
+    address, key = _service()
+    asyncio.run(load_demo(url.rstrip("/") or address, hours=hours, seed=seed, key=key))
 
 
 @cli.command()
@@ -269,12 +268,20 @@ def _settings() -> Settings:
     return load_settings(os.environ)
 
 
+def _service() -> tuple[str, str | None]:
+    """The address and the key of the service that these settings tell of."""
+    settings = _settings()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}{settings.base_path}", settings.first_key()
+
+
 def _open_keys() -> tuple[State, Collection[str]]:
     settings = _settings()
     return State(settings.state_folder), settings.roles
 
 
 cli.add_typer(key_commands(_open_keys), name="keys")
+add_load(cli, _service)
 
 
 def main() -> None:
