@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from apps.demo.encoding import to_lines, to_ndjson
 from apps.demo.loading import DATABASE, HOSTS_INDEX, INDEX, MAPPINGS
 from apps.demo.samples import HOUR, MINUTE, Point, access_log, inventory, metrics
 from dev.write_docs import errors_page
+from query.dynamic_settings import DYNAMIC
 from query.vocabulary import AGGREGATES, OPERATORS
 from unittest_.live import Client, service
 
@@ -138,6 +141,26 @@ async def test_examples_of_the_document_answer_rows(demo: Client) -> None:
         assert answer["data"], path
         tried += 1
     assert tried >= 5
+
+
+async def test_commands_of_the_metadata_page_run(demo: Client) -> None:
+    """Each as it stands, in their order, on the demonstration's data."""
+    commands = re.findall(r"^curl .*$", (DOCS / "metadata.md").read_text(), re.MULTILINE)
+    assert len(commands) > 12
+    for command in commands:
+        words = shlex.split(command)[1:]
+        options = dict(pairwise(words))
+        (address,) = [word for word in words if word.startswith("localhost:8000/")]
+        name, _, value = options.get("-H", "").partition(": ")
+        body = {"data": options["-d"], "headers": {name: value}} if "-d" in options else {}
+        path = address.removeprefix("localhost:8000")
+        answer = await demo.ok(options.get("-X", "GET"), path, **body)
+        assert answer["data"], command
+
+
+def test_every_setting_that_can_change_is_documented() -> None:
+    page = (DOCS / "metadata.md").read_text()
+    assert all(f"| `{name}` |" in page for name in DYNAMIC)
 
 
 def test_every_error_code_is_documented() -> None:
