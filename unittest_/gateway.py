@@ -107,7 +107,9 @@ def configuration(text: str, folder: Path, port: int, ports: tuple[int, ...]) ->
 
 
 @asynccontextmanager
-async def gateway(folder: Path, ports: tuple[int, ...], port: int, **settings: str) -> AsyncIterator[tuple[Gateway, Client]]:
+async def gateway(
+    folder: Path, ports: tuple[int, ...], port: int, **settings: str
+) -> AsyncIterator[tuple[Gateway, Client]]:
     """Runs them; `settings` are the replicas', as the environment has them, without the prefix."""
     program = machine.find("nginx")
     assert program is not None, "no nginx: run `make test`, which installs Debian's as root"
