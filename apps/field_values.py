@@ -54,7 +54,9 @@ class ValuesQuery(QueryModel):
     )
     to: str | None = Field(None, description="The instant behind the last one.")
     time_field: str | None = Field(None, description="The field of `from` and `to`, if not the usual one.")
-    partial: bool = Field(False, description="`true` takes a partial answer.")
+    partial: bool = Field(
+        False, description="`true` takes a partial answer, and values that an index has ignored as missing."
+    )
 
 
 async def fields(services: Services, instance: str, target: tuple[str, ...]) -> dict[str, Any]:
@@ -95,13 +97,14 @@ def question_of(source: SourceRef, table: Table, field: str, query: ValuesQuery)
     FIELD_NOT_FILTERABLE, TYPE_MISMATCH."""
     known = _checked(table, field, query)
     there = Compare(field, "exists", True, at=_AT_FIELD)
+    # A text may be there whose keyword its index has ignored.
+    having: Predicate | None = there if known.analysed else None
     where: Predicate = there
-    having = None
     if query.prefix:
         starts = Compare(field, "starts_with", query.prefix, at=_AT_PREFIX)
         where = And((there, starts))
         # A row of several values has others beside the one that starts so.
-        having = starts if known.type.multi else None
+        having = starts if known.type.multi else having
     count = "count" if field != "count" else "counted"
     by_value = Order(field, at=_AT_FIELD)
     span = None
@@ -151,7 +154,8 @@ def lists_fields(namespace: Namespace, unknown: str) -> Callable[[Any], Any]:
             "field differently, `types` lists them with their indices; `conflict` says that no type holds all.",
         ),
         namespace.returns(200, dict[str, Any], "Every field", example=_FIELDS, envelope=True),
-        namespace.fails("NAME_INVALID", unknown, "STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED"),
+        namespace.fails("NAME_INVALID", unknown, "UNSUPPORTED"),
+        namespace.fails("STORE_UNAVAILABLE", "STORE_FAILED", "DEADLINE_EXCEEDED"),
         namespace.allow("read"),
     )
 

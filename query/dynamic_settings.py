@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.errors import Issue, RequestError
-from libs.issues import escape, nearest
+from libs.issues import MOST_ISSUES, escape, nearest
 
 Json = Any
 
@@ -75,7 +75,7 @@ def read_dynamic(settings: Mapping[str, Json]) -> dict[str, Json]:
     if not found:
         issues.append(Issue("SETTING_INVALID", "No setting is named.", "", "one of " + ", ".join(DYNAMIC)))
     if issues:
-        raise RequestError.of(issues[:100])
+        raise RequestError.of(issues[:MOST_ISSUES])
     return found
 
 

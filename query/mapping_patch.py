@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from libs.errors import Issue, RequestError
-from libs.issues import escape
+from libs.issues import MOST_ISSUES, escape
 
 Json = Any
 
@@ -35,7 +35,8 @@ def patched(mapping: Mapping[str, Json], patch: Mapping[str, Json]) -> dict[str,
     merging = _Merging(mapping.get("subobjects", True) is not False)
     merged = merging.root(mapping, patch)
     if merging.issues:
-        raise RequestError.of(sorted(merging.issues, key=lambda issue: issue.code))
+        conflicts_first = sorted(merging.issues, key=lambda issue: issue.code)
+        raise RequestError.of(conflicts_first[:MOST_ISSUES])
     return merged
 
 
