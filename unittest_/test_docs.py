@@ -145,17 +145,32 @@ async def test_examples_of_the_document_answer_rows(demo: Client) -> None:
 
 async def test_commands_of_the_metadata_page_run(demo: Client) -> None:
     """Each as it stands, in their order, on the demonstration's data."""
-    commands = re.findall(r"^curl .*$", (DOCS / "metadata.md").read_text(), re.MULTILINE)
-    assert len(commands) > 12
-    for command in commands:
+    answers = await run_commands(demo, (DOCS / "metadata.md").read_text())
+    assert len(answers) > 12
+    assert all(answer["data"] for answer in answers)
+
+
+async def test_commands_of_the_page_on_filters_run(tmp_path: Path) -> None:
+    """Each as it stands, in their order; they make what they need, and none is left with nothing to do."""
+    async with service(tmp_path) as client:
+        answers = await run_commands(client, (DOCS / "by-filter.md").read_text())
+    assert [one["affected"] for one in answers if "dry_run" in one] == [2, 1, 1, 1]
+    assert [one["updated"] for one in answers if "updated" in one] == [2]
+    assert [one["deleted"] for one in answers if "deleted" in one] == [1, 2, 1]
+
+
+async def run_commands(client: Client, page: str) -> list[Any]:
+    """The answers to all commands of a page that stand on one line."""
+    answers = []
+    for command in re.findall(r"^curl .*$", page, re.MULTILINE):
         words = shlex.split(command)[1:]
         options = dict(pairwise(words))
         (address,) = [word for word in words if word.startswith("localhost:8000/")]
         name, _, value = options.get("-H", "").partition(": ")
         body = {"data": options["-d"], "headers": {name: value}} if "-d" in options else {}
         path = address.removeprefix("localhost:8000")
-        answer = await demo.ok(options.get("-X", "GET"), path, **body)
-        assert answer["data"], command
+        answers.append(await client.ok(options.get("-X", "GET"), path, **body))
+    return answers
 
 
 def test_every_setting_that_can_change_is_documented() -> None:
