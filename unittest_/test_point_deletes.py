@@ -180,7 +180,7 @@ async def test_what_is_wrong_deletes_nothing(stores: Stores) -> None:
             )
             assert answered == 422
             assert told.get("code", "UNSUPPORTED") == "UNSUPPORTED"
-        assert b"DELETE" not in stores.proxy.received
+        assert b"q=DELETE" not in stores.proxy.received
         assert len(await stores.rows(store, "wrong")) == 9
         assert (await stores.delete(store, "nowhere", {"all": True}))[1]["code"] == "MEASUREMENT_UNKNOWN"
 
@@ -200,7 +200,7 @@ async def test_no_text_becomes_structure(stores: Stores) -> None:
             left.discard(text)
             assert {row["host"] for row in await stores.rows(store, "texts")} == left, (store, text)
         for text in TEXTS:
-            if "\\" in text:  # no point can be written there
+            if "\\" in text or text.startswith("#") or not text.isprintable():  # no point can be written there
                 status, told = await stores.delete(store, text, {"all": True})
                 assert 400 <= status < 500, (store, text, told)
                 continue
@@ -214,7 +214,7 @@ async def test_no_text_becomes_structure(stores: Stores) -> None:
             path = f"/{store}/{stores.db}/{name}/points/delete"
             status, told = await stores.client.send("POST", path, json={"all": True})
             assert 400 <= status < 500, (store, name, told)
-        assert b"DELETE" not in stores.proxy.received
+        assert b"q=DELETE" not in stores.proxy.received
         assert len(await stores.rows(store, "canary")) == 1
 
 
@@ -237,7 +237,7 @@ async def test_points_of_other_policies_are_not_taken_in_silence(stores: Stores)
     for path in (f"/influx/{stores.db}/kept?dry_run=true", f"/influx/{stores.db}?dry_run=true"):
         status, told = await stores.client.send("DELETE", path)
         assert (status, told["code"]) == (422, "UNSUPPORTED")
-    assert b"DELETE" not in stores.proxy.received
+    assert b"q=DELETE" not in stores.proxy.received
     status, told = await stores.delete("influx", "kept", {"where": leaf("host", "eq", "h2")})
     assert (status, told["deleted"]) == (200, 1)
     await stores.client.session.post(behind, data={"q": f'DROP RETENTION POLICY "o\' x" ON {stores.db}'})
