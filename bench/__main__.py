@@ -1,7 +1,7 @@
 """Measures, prints the table, and with --write puts it into docs/benchmarks.md.
 
 make bench                          everything
-make bench BENCH_ARGS="pages"       some: pages planning ingest embedded streams mix growth
+make bench BENCH_ARGS="pages"       some: auth pages planning ingest embedded streams mix growth
 make bench BENCH_ARGS="streams --rows 300000"   fewer rows than the five million
 """
 
@@ -14,19 +14,21 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import embedded, growth, growth_report, ingest, mix, pages, planning, streams
+from bench import auth, embedded, growth, growth_report, ingest, mix, pages, planning, streams
 from bench.rounds import Figure
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 GROWTH_BEGIN, GROWTH_END = "<!-- growth -->\n", "<!-- end of growth -->\n"
 PICTURE = PAGE.parent / "images" / "growth.svg"
-ALL = ("pages", "planning", "ingest", "embedded", "streams", "mix", "growth")
+ALL = ("auth", "pages", "planning", "ingest", "embedded", "streams", "mix", "growth")
 
 
 async def measure(chosen: list[str], stream_rows: int) -> list[Figure]:
     es_url, influx_url = os.environ["HOSTMONITOR_TEST_ES_URL"], os.environ["HOSTMONITOR_TEST_INFLUX_URL"]
     figures: list[Figure] = []
+    if "auth" in chosen:
+        figures += auth.measure()
     if "pages" in chosen:
         figures += await pages.measure(es_url)
     if "planning" in chosen:
