@@ -160,6 +160,38 @@ def test_an_answer_and_an_error_of_one_status_stand_together() -> None:
     assert set(answer["content"]) == {"application/json", "application/problem+json"}
 
 
+def test_the_document_says_which_key_an_operation_needs() -> None:
+    kinds = Namespace("kinds", "/kinds")
+
+    @kinds.route("/public")
+    class Public(Resource):
+        @kinds.allow(PUBLIC)
+        async def get(self, request: object) -> None: ...
+
+    @kinds.route("/usual")
+    class Usual(Resource):
+        @kinds.allow("native", "read")
+        async def get(self, request: object) -> None: ...
+
+    @kinds.route("/basic")
+    class Basic(Resource):
+        @kinds.allow("write", basic=True)
+        async def get(self, request: object) -> None: ...
+
+    api = Api("Kinds", "1")
+    api.add(kinds)
+    document = build(api)
+    public, usual, basic = (document["paths"][f"/kinds/{name}"]["get"] for name in ("public", "usual", "basic"))
+    assert document["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert {"bearer", "apiKey", "basic"} == set(document["components"]["securitySchemes"])
+    assert public["security"] == []
+    assert not {"401", "429"} & set(public["responses"])
+    assert "security" not in usual
+    assert usual["description"] == "Needs a key that allows `read` and `native`."
+    assert {"401", "403", "429"} <= set(usual["responses"])
+    assert basic["security"] == [*document["security"], {"basic": []}]
+
+
 def test_query_parameters_come_from_their_model(document: dict[str, Any]) -> None:
     limit, tag = document["paths"]["/es/thing"]["get"]["parameters"]
     assert limit == {
