@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +312,22 @@ def test_every_operation_that_writes_is_documented_to_take_a_key(tmp_path: Path)
     heeding = {endpoint.id for endpoint in endpoints if endpoint.takes_idempotency_key}
     assert {"es-insertDocument", "es-writeDocuments", "influx-writePoints", "es-deleteIndex", "lookup-put"} <= heeding
     assert {"es-listIndices", "mix-batch", "job-delete"}.isdisjoint(heeding)
+
+
+async def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "idempotency.md").read_text()
+    async with service(tmp_path) as client:
+        told = [await _run(client, command) for command in re.findall(r"^curl .*$", page, re.MULTILINE)]
+        assert [one.status for one in told] == [200] * len(told)
+        assert [one.replayed for one in told] == [None, None, "true", None, None, "true"]
+        assert (told[2].body, told[5].body) == (told[1].body, told[4].body)
+        assert await Place(client, "orders").documents() == 2
+
+
+async def _run(client: Client, command: str) -> Told:
+    words = shlex.split(command)[1:]
+    options = [(name, value) for name, value in pairwise(words) if name.startswith("-")]
+    headers = dict(value.split(": ", 1) for name, value in options if name == "-H")
+    body = {"data": dict(options)["-d"]} if "-d" in dict(options) else {}
+    (address,) = [word for word in words if word.startswith("localhost:8000/")]
+    return await send(client, dict(options)["-X"], address.removeprefix("localhost:8000"), headers=headers, **body)

@@ -8,6 +8,8 @@ import gzip
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -378,3 +380,27 @@ def test_what_the_command_line_cannot_mean_is_told(words: list[str], said: str) 
     result = CliRunner().invoke(cli, ["load", *words])
     assert isinstance(result.exception, HostMonitorError)
     assert said in result.exception.message
+
+
+SAMPLES = {
+    "access.log": b'10.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n',
+    "events.ndjson.gz": gzip.compress(b'{"@timestamp": "2026-11-22T10:00:00Z", "host": "web-1"}\n'),
+    "orders.csv": b"placed,zip,total\n2026-11-22 10:00:00,01234,9.5\n",
+    "cpu.lp": b"cpu,host=web-1 usage=12.5 1795687200000000000\n",
+    "cpu.csv": b"time,host,usage\n1795687200,web-1,12.5\n",
+}
+
+
+async def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "loading.md").read_text()
+    commands = re.findall(r"^python main.py (load \S+ .*)$", page, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == list(SAMPLES)
+    for name, data in SAMPLES.items():
+        (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    async with service(tmp_path) as client:
+        for command in commands:
+            words = [*shlex.split(command), "--url", client.url]
+            result = await asyncio.to_thread(CliRunner().invoke, cli, words)
+            assert result.exit_code == 0, (command, result.output, result.exception)
+            assert "1 stored, 0 refused" in result.output
