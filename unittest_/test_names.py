@@ -63,6 +63,11 @@ async def test_bad_index_names_never_reach_the_store(
         await client.send("POST", "/es/index", json={"index": name}),
         await client.send("POST", f"/es/index/{path}/docs", **ndjson),
         await client.send("GET", f"/es/index/{path}/schema"),
+        await client.send("GET", f"/es/index/{path}/doc/a"),
+        await client.send("PUT", f"/es/index/{path}/doc/a", json={"a": 1}),
+        await client.send("PATCH", f"/es/index/{path}/doc/a", json={"a": 1}),
+        await client.send("DELETE", f"/es/index/{path}/doc/a"),
+        await client.send("DELETE", f"/es/index/{path}?dry_run=true"),
     ]
     if "*" not in name:  # a pattern may be asked
         tries.append(await client.send("POST", f"/es/index/{path}/query", json=query))
