@@ -21,6 +21,7 @@ from libs.issues import Issues
 from libs.rest import Namespace, QueryModel
 from libs.result import Column
 from middlewares.format import Page, page_response, server_timing
+from parser.words import MOST_CHARACTERS, MOST_LIMIT
 from query.bind_names import SourceFields, check_sortable
 from query.catalog import Field as SourceField
 from query.catalog import SourceRef, Table
@@ -44,8 +45,8 @@ _VALUES = {
 
 
 class ValuesQuery(QueryModel):
-    prefix: str | None = Field(None, max_length=1000, description="Only values that start with this text, exactly so.")
-    limit: int = Field(100, ge=1, le=10_000, description="Values at the most.")
+    prefix: str | None = Field(None, description="Only values that start with this text, exactly so.")
+    limit: int = Field(100, ge=1, le=MOST_LIMIT, description="Values at the most.")
     order: Literal["count", "value"] = Field(
         "count", description="The most frequent first (of equally many, in order), or all in order."
     )
@@ -127,6 +128,9 @@ def _checked(table: Table, name: str, query: ValuesQuery) -> SourceField:
     issues = Issues()
     known = SourceFields(table, issues).use(name, _AT_FIELD)
     usable = known is not None and check_sortable(known, _AT_FIELD, issues)
+    if query.prefix and len(query.prefix) > MOST_CHARACTERS:
+        message = f"The prefix has more than {MOST_CHARACTERS} characters."
+        issues.add("TOO_MANY_VALUES", message, _AT_PREFIX, "shorten it")
     if known is not None and usable and query.prefix and not _textual(known):
         issues.add(
             "TYPE_MISMATCH",

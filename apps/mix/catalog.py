@@ -35,10 +35,10 @@ _ANSWER = {
 class CatalogQuery(QueryModel):
     instance: str | None = Field(None, description="Of this instance alone; `mix` has the lookup tables.")
     prefix: str | None = Field(
-        None, max_length=600, description="Datasets whose name starts so: `access`, or `telegraf/cpu` of series."
+        None, description="Datasets whose name starts so: `access`, or `telegraf/cpu` of series."
     )
     limit: int = Field(100, ge=1, le=1000, description="Datasets of this page.")
-    cursor: str | None = Field(None, max_length=4000, description="`page.cursor` of the page before.")
+    cursor: str | None = Field(None, description="`page.cursor` of the page before.")
 
 
 @namespace.route("/catalog")
