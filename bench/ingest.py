@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import AsyncIterator
 
 import aiohttp
 import orjson
 
 from bench import samples
-from bench.rounds import Figure, paired
-from bench.running import service
+from bench.rounds import Figure, bound, paired
+from bench.running import Running, service
 
 DOCUMENTS = 40_000
 POINTS = 200_000
 BATCH = 5_000
+LARGEST = 64 * 2**20
+MOST_MEMORY = 32 * 2**20
 NDJSON = {"content-type": "application/x-ndjson"}
 PLAIN = {"content-type": "text/plain"}
 JSON = {"content-type": "application/json"}
@@ -26,7 +29,8 @@ async def measure(es_url: str, influx_url: str) -> list[Figure]:
         aiohttp.ClientSession(running.url) as ours,
         aiohttp.ClientSession() as direct,
     ):
-        return [await _documents(ours, direct, es_url), *await _points(ours, direct, influx_url)]
+        speeds = [await _documents(ours, direct, es_url), *await _points(ours, direct, influx_url)]
+        return [*speeds, *await _memory(running, ours)]
 
 
 async def _documents(ours: aiohttp.ClientSession, direct: aiohttp.ClientSession, es_url: str) -> Figure:
@@ -99,3 +103,38 @@ async def _points(ours: aiohttp.ClientSession, direct: aiohttp.ClientSession, in
     passed = await paired(name, lambda: to_service(line_bodies, PLAIN), straight, at_least=0.85)
     name = "points as JSON, against raw `/write`"
     return [passed, await paired(name, lambda: to_service(json_bodies, JSON), straight, at_least=0.5)]
+
+
+async def _memory(running: Running, ours: aiohttp.ClientSession) -> list[Figure]:
+    """Over what the service takes behind the batches above: one body of 64 MB of each kind."""
+    name = f"bench-large-{uuid.uuid4().hex}"
+    settings = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}
+    made = await ours.post("/es/index", json={"index": name, "settings": settings, "mappings": samples.MAPPINGS})
+    made.raise_for_status()
+    (await ours.put(f"/influx/{name}")).raise_for_status()
+    documents = [*samples.documents(BATCH)]
+    documents *= LARGEST // (sum(map(len, documents)) + BATCH)
+    lines = b"\n".join(samples.lines(LARGEST // 64, "cpu"))[:LARGEST].rpartition(b"\n")[0]
+    bodies = (
+        ("documents as NDJSON", f"/es/{name}/docs", NDJSON, b"\n".join(documents)),
+        ("points as line protocol", f"/influx/{name}/cpu/points", PLAIN, lines),
+    )
+    figures = []
+    for what, path, headers, body in bodies:
+        base = running.resident_bytes()
+        running.forget_peak()
+        async with ours.post(path, data=_pieces(body), headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+            await answer.read()
+        most = running.peak_bytes() - base
+        name_of = f"memory over base, {len(body) / 2**20:.0f} MiB of {what}"
+        figures.append(bound(name_of, most / 2**20, at_most=MOST_MEMORY / 2**20, unit="MiB"))
+    for path in (f"/es/{name}", f"/influx/{name}"):
+        (await ours.delete(path)).raise_for_status()
+    return figures
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """As from a file."""
+    for start in range(0, len(body), 2**18):
+        yield body[start : start + 2**18]
