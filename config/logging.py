@@ -25,7 +25,7 @@ from libs.context import request_id_var
 ACCESS = "access"
 APP = "app"
 # Chatty at info.
-_QUIET = ("asyncio", "aiohttp", "sanic.access", "sanic.websockets")
+_QUIET = ("aiosqlite", "asyncio", "aiohttp", "sanic.access", "sanic.websockets")
 _STREAMS: dict[str, LogStream] = {}
 
 

@@ -359,6 +359,21 @@ async def test_a_job_is_its_callers_own(closed: Called) -> None:
     assert await closed.code("GET", job, X_API_Key=FIRST) == "JOB_UNKNOWN"
 
 
+async def test_a_cursor_is_its_callers_own(closed: Called) -> None:
+    read = {"x-api-key": closed.keys["read"]}
+    await closed.ask("POST", "/es/index", json={"index": "paged"}, headers={"x-api-key": closed.keys["metadata"]})
+    rows = [{"n": number} for number in range(3)]
+    written = await closed.ask(
+        "POST", "/es/paged/docs?refresh=true", json=rows, headers={"x-api-key": closed.keys["write"]}
+    )
+    assert written[0] == 200, written
+    _, page, _ = await closed.ask("POST", "/es/paged/query", json={"limit": 1, "order_by": ["n"]}, headers=read)
+    link = f"/mix/cursor/{page['page']['cursor']}"
+    assert await closed.code("GET", link, X_API_Key=FIRST) == "CURSOR_INVALID"
+    _, page, _ = await closed.ask("GET", link, headers=read)
+    assert [row["n"] for row in page["data"]] == [1]
+
+
 async def test_the_document_shows_saved_queries_to_who_may_read_them(closed: Called) -> None:
     saved = {"from": {"source": "es", "index": "access"}, "limit": 1}
     put = await closed.ask("PUT", "/mix/saved/hidden", json=saved, headers={"x-api-key": closed.keys["write"]})

@@ -233,6 +233,18 @@ async def test_changes_are_counted_so_that_none_is_missed(tmp_path: Path) -> Non
     assert not (tmp_path / "nowhere").exists()
 
 
+async def test_a_stored_key_tells_who_it_is(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    await state.open()
+    records = KeyRecords(state)
+    record, text = await records.add("ann", ["write", "read"], "small")
+    ring = KeyRing()
+    ring.replace((await records.keys())[1])
+    assert ring.find(text) == Principal("ann", role="small", actions=frozenset({"read", "write"}))
+    assert [(one.id, one.state) for one in await records.list()] == [(record.id, "valid")]
+    await state.close()
+
+
 @pytest.mark.parametrize(
     "weak", ["short", "a" * 64, "0123456789abcdefghijklmnopqrstu", "key with spaces " * 4, "schlüssel" * 8, "abc" * 20]
 )
