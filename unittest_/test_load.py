@@ -262,10 +262,10 @@ async def test_csv_becomes_points(place: Place) -> None:
     rows = [f"2026-11-22 10:00:{n:02d},h{n % 2},{n}.5,{n}" for n in range(40)]
     rows[7] = "never,h1,7.5,7"
     file = place.file("cpu.csv", ("timestamp,host,usage,n\n" + "\n".join(rows) + "\n").encode())
-    assert await place.load(file, f"influx/{place.name}/cpu", tags=("host",), batch=7) == 1
+    assert await place.load(file, f"influx/{place.name}/c p%41+u", tags=("host",), batch=7) == 1
     assert rejects(file) == [(9, rows[7])]
     body = {"group_by": ["host"], "select": [{"agg": "sum", "field": "n", "as": "n"}], "order_by": [{"field": "host"}]}
-    sums = (await place.client.ok("POST", f"/influx/{place.name}/cpu/query", json=body))["data"]
+    sums = (await place.client.ok("POST", f"/influx/{place.name}/c%20p%2541%2Bu/query", json=body))["data"]
     assert [(one["host"], one["n"]) for one in sums] == [("h0", sum(range(0, 40, 2))), ("h1", sum(range(1, 40, 2)) - 7)]
 
 

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from yarl import URL
 
 from libs.errors import HostMonitorError, UnavailableError
 
@@ -63,8 +62,7 @@ class Service:
         for _ in range(_TRIES):
             wait = pause
             try:
-                url = URL(self._url + path, encoded=True)
-                async with self._session.request(method, url, data=body, headers=headers) as response:
+                async with self._session.request(method, self._url + path, data=body, headers=headers) as response:
                     status, text = response.status, await response.read()
                     wait = max(wait, _seconds(response.headers.get("retry-after")))
                 answer = orjson.loads(text)
