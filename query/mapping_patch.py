@@ -6,8 +6,9 @@ indexed does not, since documents are indexed by it already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 from libs.errors import Issue, RequestError
@@ -80,7 +81,8 @@ class _Merging:
         elif not isinstance(spec, dict):
             self._invalid(at, f"The mapping of [{name[:100]}] must be an object.", None)
         elif known is None:
-            self._check_new(spec, at, depth)
+            for place in _scripted(spec, at):
+                self._script(place)
             return deepcopy(spec)
         else:
             return self._changed(known, name, spec, at, depth)
@@ -116,17 +118,8 @@ class _Merging:
         if _plain(was) != _plain(value):
             self._conflict(at, f"[{parameter}] of the field [{name}] is {was!r:.100} and cannot change.")
 
-    def _check_new(self, spec: Mapping[str, Json], at: str, depth: int) -> None:
-        """Scripts run code on the store: no field is computed by one (the store judges the rest)."""
-        for parameter in spec:
-            place = f"{at}/{escape(parameter)}"
-            if parameter in _SCRIPTS:
-                self._script(place)
-            elif parameter in ("properties", "fields"):
-                self._properties({}, spec[parameter], place, depth + 1)
-
     def _script(self, at: str) -> None:
-        self._invalid(at, "Fields computed by scripts are not taken here.", None)
+        self.issues.append(_no_scripts(at))
 
     def _conflict(self, at: str, message: str) -> None:
         self.issues.append(Issue("MAPPING_CONFLICT", message, at, _REMEDY))
@@ -139,3 +132,39 @@ class _Merging:
 def _plain(value: Json) -> Json:
     """Elasticsearch tells some booleans and numbers as texts."""
     return str(value).lower() if isinstance(value, bool | int | str) else value
+
+
+def check_scripts(mappings: Mapping[str, Json]) -> None:
+    """Raises RequestError (MAPPING_INVALID) for fields of a new index's mappings that scripts compute, at any depth."""
+    found = [_no_scripts(at) for at in islice(_scripted(mappings, "/mappings"), MOST_ISSUES)]
+    if found:
+        raise RequestError.of(found)
+
+
+def _no_scripts(at: str) -> Issue:
+    """Scripts run code on the store."""
+    return Issue("MAPPING_INVALID", "Fields computed by scripts are not taken here.", at)
+
+
+def _scripted(holder: Mapping[str, Json], at: str) -> Iterator[str]:
+    """Pointers to the scripts of a field or a mapping, and of all within."""
+    waiting = [(holder, at)]
+    while waiting:
+        spec, place = waiting.pop()
+        yield from (f"{place}/{word}" for word in sorted(_SCRIPTS & spec.keys()))
+        waiting += _specs(spec, place)
+
+
+def _specs(holder: Mapping[str, Json], at: str) -> Iterator[tuple[Mapping[str, Json], str]]:
+    """What describes a field directly within a mapping or another field, with its pointer."""
+    for word in ("properties", "fields", "runtime"):
+        members = holder.get(word)
+        for name, spec in members.items() if isinstance(members, dict) else ():
+            if isinstance(spec, dict):
+                yield spec, f"{at}/{word}/{escape(name)}"
+    templates = holder.get("dynamic_templates")
+    for position, template in enumerate(templates if isinstance(templates, list) else ()):
+        for name, rule in template.items() if isinstance(template, dict) else ():
+            for word in ("mapping", "runtime"):
+                if isinstance(rule, dict) and isinstance(rule.get(word), dict):
+                    yield rule[word], f"{at}/dynamic_templates/{position}/{escape(name)}/{word}"

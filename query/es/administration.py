@@ -14,6 +14,7 @@ from libs.times import format_instant
 from query.backend import Json
 from query.es.catalog import OPEN, EsCatalog
 from query.es.client import EsClient, StoreRefused
+from query.mapping_patch import check_scripts
 from query.names import exact_index
 
 EXACTLY = "expand_wildcards=none&ignore_unavailable=false&allow_no_indices=false"
@@ -53,6 +54,7 @@ class EsAdministration:
         self, index: str, settings: Mapping[str, Json], mappings: Mapping[str, Json], context: RequestContext
     ) -> Json:
         exact_index(index)
+        check_scripts(mappings)
         body = orjson.dumps({"settings": settings, "mappings": mappings})
         try:
             answer = await self._client.write("PUT", f"/{index}", context, body)
