@@ -13,7 +13,7 @@ import pytest
 from unittest_.document_service import STORES, Documents, documents
 
 IDS = ["a", "b/c", "é#%"]
-STEPS = 80
+STEPS = 60
 BAD = {"n": "many"}
 Told = tuple[int, Any]
 

@@ -6,7 +6,6 @@ import unicodedata
 from typing import Any
 
 import orjson
-from pydantic import Field
 from sanic import HTTPResponse, Request
 
 from apps.es.models import WriteQuery
@@ -15,7 +14,7 @@ from apps.es.revisions import current, tag_of, write
 from libs.errors import RequestError
 from libs.rest import Reply
 from libs.rest.conditions import check_write, not_modified, quoted
-from libs.rest.dry_run import DRY_RUN, counted
+from libs.rest.dry_run import DRY_RUN, DryRunQuery, counted
 from parser.documents import parse_document
 from query.document_store import Change, Changed
 
@@ -25,8 +24,8 @@ _FOUND = {"_index": "access", "_id": "w2k8", "_version": 1, "found": True, "_sou
 _DONE = {"_index": "access", "_id": "w2k8", "_version": 2}
 
 
-class DeleteQuery(WriteQuery):
-    dry_run: bool = Field(False, description="Changes nothing, and counts what would go.")
+class DeleteQuery(WriteQuery, DryRunQuery):
+    """Of a deletion."""
 
 
 @namespace.route("/<index>/doc/<id>")
@@ -41,7 +40,7 @@ class OneDocument(DocumentResource):
     @namespace.header("If-None-Match", "An ETag: 304 while the document is still that one")
     @namespace.returns(200, dict[str, Any], "The document, and its ETag", example=_FOUND)
     @namespace.returns(304, None, "It is what the client holds (If-None-Match)")
-    @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN")
+    @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN", "UNSUPPORTED")
     @namespace.allow("read")
     async def get(self, request: Request, index: str, id: str) -> HTTPResponse | Reply:
         found = await self.store.document(index, checked_id(id), self.instance.services.new_context())
@@ -64,7 +63,7 @@ class OneDocument(DocumentResource):
     @namespace.header("If-None-Match", "`*`: the document must not be there")
     @namespace.returns(200, dict[str, Any], "Replaced", example=_DONE | {"result": "updated"})
     @namespace.returns(201, dict[str, Any], "Made", example=_DONE | {"_version": 1, "result": "created"})
-    @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "VALUE_INVALID", "PRECONDITION_FAILED", "CONFLICT")
+    @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "VALUE_INVALID", "PRECONDITION_FAILED", "CONFLICT", "UNSUPPORTED")
     @namespace.allow("write")
     async def put(self, request: Request, index: str, id: str, query: WriteQuery) -> Reply:
         change = Change("put", checked_id(id), source_of(request.body, id))
@@ -82,7 +81,13 @@ class OneDocument(DocumentResource):
     @namespace.header("If-Match", "An ETag that the document must have")
     @namespace.returns(200, dict[str, Any], "Changed", example=_DONE | {"result": "updated"})
     @namespace.fails(
-        "NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN", "VALUE_INVALID", "PRECONDITION_FAILED", "CONFLICT"
+        "NAME_INVALID",
+        "INDEX_UNKNOWN",
+        "DOCUMENT_UNKNOWN",
+        "VALUE_INVALID",
+        "PRECONDITION_FAILED",
+        "CONFLICT",
+        "UNSUPPORTED",
     )
     @namespace.allow("write")
     async def patch(self, request: Request, index: str, id: str, query: WriteQuery) -> Reply:
@@ -98,7 +103,9 @@ class OneDocument(DocumentResource):
         "Deleted",
         examples={"deleted": _DONE | {"result": "deleted"}, "dry run": DRY_RUN},
     )
-    @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN", "PRECONDITION_FAILED", "CONFLICT")
+    @namespace.fails(
+        "NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN", "PRECONDITION_FAILED", "CONFLICT", "UNSUPPORTED"
+    )
     @namespace.allow("write")
     async def delete(self, request: Request, index: str, id: str, query: DeleteQuery) -> Any:
         change = Change("delete", checked_id(id))

@@ -151,7 +151,7 @@ class Batch:
     def _delete(self) -> None:
         """The rows of documents that are replaced or go."""
         index = self.index
-        going = list(self._stored & (self._gone | self._rows.keys()))
+        going = [one for one in self._stored if one in self._rows or one in self._gone]
         if going:
             old = self.cursor.execute(
                 f"DELETE FROM {index.table} WHERE _id IN (SELECT unnest(?::VARCHAR[])) RETURNING _bytes", [going]

@@ -25,6 +25,8 @@ _NDJSON = "application/x-ndjson"
 # Other writers come between reading and writing of a patch that the store repeats.
 _RETRIES = 100
 _ACTIONS = {"put": "index", "patch": "update", "delete": "delete"}
+# A document of such an index has a routing beside its id; or the name stands for several indices.
+_BY_NO_ID = frozenset({"routing_missing_exception", "illegal_argument_exception"})
 _SOURCE = b'"found":true,"_source":'
 _END = b"}]}"
 
@@ -140,7 +142,7 @@ class EsDocuments:
 
     def _unreadable(self, found: Mapping[str, Any]) -> HostMonitorError:
         """The error of a document that could not be looked for."""
-        if found["error"]["type"] == "illegal_argument_exception":
+        if found["error"]["type"] in _BY_NO_ID:
             reason = str(found["error"].get("reason", ""))[:500]
             return RequestError(f"It cannot be read by its id: {reason}.", code="UNSUPPORTED", source=self._client.name)
         return item_error(found, self._client.name)
