@@ -21,8 +21,6 @@ from libs.rest.handlers import Handler
 from middlewares.stream import send_pieces
 
 FORWARDED = "x-hm-replica"
-# A page, and each piece of a stream, has this long; the other replica's own deadlines come first.
-ANSWER_SECONDS = 60.0
 _CONNECTIONS = 64
 # Of one connection alone, or made anew for the other.
 _HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -34,7 +32,8 @@ def forward(app: Sanic[Any, Any], api: Api, replicas: Replicas) -> None:
     """Has every endpoint of an api that is not mounted yet answer for other replicas too, where there are some."""
     if not replicas.urls:
         return
-    forwarding, before = Forwarding(replicas), api.around
+    # A page, and each piece of a stream, has as long as Sanic waits here: the other replica's own deadlines come first.
+    forwarding, before = Forwarding(replicas, app.config.RESPONSE_TIMEOUT), api.around
 
     def around(endpoint: Endpoint, handler: Handler) -> Handler:
         return forwarding.around(before(endpoint, handler) if before else handler)
@@ -47,9 +46,11 @@ def forward(app: Sanic[Any, Any], api: Api, replicas: Replicas) -> None:
 
 
 class Forwarding:
-    """Asks the replica that has it. Raises ConfigError for an address that cannot be used."""
+    """Asks the replica that has it, and waits `seconds` for each piece of its answer. Raises ConfigError for an address that
+    cannot be used."""
 
-    def __init__(self, replicas: Replicas) -> None:
+    def __init__(self, replicas: Replicas, seconds: float) -> None:
+        self._seconds = seconds
         self._own = str(replicas.own)
         self._clients = [
             HttpClient(f"replica-{number}", url, connections=_CONNECTIONS) for number, url in enumerate(replicas.urls)
@@ -77,7 +78,7 @@ class Forwarding:
             message = f"{client.name!r} is asked for what it does not have: the replicas' settings differ."
             raise StoreError(message, source=client.name)
         path = request.path + ("?" + request.query_string if request.query_string else "")
-        context = RequestContext(id=request_id_var.get(), traceparent=traceparent_var.get(), deadline=_deadline())
+        context = RequestContext(id=request_id_var.get(), traceparent=traceparent_var.get(), deadline=self._deadline())
         async with client.stream(
             request.method,
             path,
@@ -89,7 +90,17 @@ class Forwarding:
             checked=False,
         ) as answer:
             content_type = answer.headers.get("content-type", "")
-            await send_pieces(request, answer.status, _pieces(answer, context), content_type, _kept(answer.headers))
+            pieces = self._pieces(answer, context)
+            await send_pieces(request, answer.status, pieces, content_type, _kept(answer.headers))
+
+    async def _pieces(self, answer: StreamedAnswer, context: RequestContext) -> AsyncIterator[bytes]:
+        context.deadline = self._deadline()
+        async for piece in answer.chunks():
+            yield piece
+            context.deadline = self._deadline()
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._seconds
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
@@ -99,14 +110,3 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
         for name, value in headers.items()
         if name.lower() not in _MADE_ANEW and value.isascii() and value.isprintable()
     }
-
-
-async def _pieces(answer: StreamedAnswer, context: RequestContext) -> AsyncIterator[bytes]:
-    context.deadline = _deadline()
-    async for piece in answer.chunks():
-        yield piece
-        context.deadline = _deadline()
-
-
-def _deadline() -> float:
-    return time.monotonic() + ANSWER_SECONDS

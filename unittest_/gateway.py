@@ -42,6 +42,18 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}{BASE}"
 
     def start(self, replica: int) -> None:
+        self.processes[replica] = subprocess.Popen(
+            [sys.executable, "main.py", "serve"], cwd=ROOT, env=self._environment(replica), stdout=subprocess.DEVNULL
+        )
+
+    def command(self, *words: str) -> str:
+        """What a command of the service prints, with the settings of the first replica."""
+        done = subprocess.run(
+            [sys.executable, "main.py", *words], cwd=ROOT, env=self._environment(0), capture_output=True, check=True
+        )
+        return done.stdout.decode()
+
+    def _environment(self, replica: int) -> dict[str, str]:
         own = {
             "HOSTMONITOR_PORT": str(self.ports[replica]),
             "HOSTMONITOR_DATA_DIR": str(self.folder / f"data-{replica}"),
@@ -49,12 +61,7 @@ class Gateway:
             "HOSTMONITOR_REPLICAS__OWN": str(replica),
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOSTMONITOR_")}
-        self.processes[replica] = subprocess.Popen(
-            [sys.executable, "main.py", "serve"],
-            cwd=ROOT,
-            env={**inherited, **self.environment, **own},
-            stdout=subprocess.DEVNULL,
-        )
+        return {**inherited, **self.environment, **own}
 
     def kill(self, replica: int) -> None:
         process = self.processes.pop(replica)

@@ -236,6 +236,31 @@ async def test_a_key_is_asked_for(behind: Behind) -> None:
     async with aiohttp.ClientSession() as stranger:
         for path, status in (("/health/live", 200), ("/openapi.json", 200), ("/es/node", 401), ("/metrics", 401)):
             assert (await stranger.get(behind.client.url + path)).status == status, path
+    # Made at neither of them, known at both.
+    made = await asyncio.to_thread(behind.gateway.command, "keys", "add", "reader", "--allow", "read")
+    key = {"x-api-key": made.split()[-1]}
+    async with aiohttp.ClientSession(headers=key) as reader:
+        for number in range(2):
+            url = behind.replica(number).url
+
+            async def known(url: str = url) -> bool:
+                return (await reader.get(f"{url}/es/index")).status == 200
+
+            await until(known)
+            assert (await reader.put(f"{url}/influx/not-allowed")).status == 403
+
+
+async def test_a_request_sent_again_to_the_other_has_its_effect_once(behind: Behind) -> None:
+    path, headers = f"/es/{behind.name}/docs?refresh=true", NDJSON | {"idempotency-key": uuid.uuid4().hex}
+    answers = []
+    for number in range(2):
+        url = behind.replica(number).url + path
+        async with behind.client.session.post(url, data=b'{"host": "once"}\n', headers=headers) as told:
+            answers.append((told.status, await told.json(), told.headers.get("idempotency-replayed")))
+    assert answers[0][:2] == answers[1][:2]
+    assert (answers[0][2], answers[1][2]) == (None, "true")
+    counted = {"where": {"field": "host", "op": "eq", "value": "once"}, "select": [{"agg": "count", "as": "n"}]}
+    assert (await behind.client.ok("POST", f"/es/{behind.name}/query", json=counted))["data"] == [{"n": 1}]
 
 
 async def test_a_new_field_is_seen_by_the_other_within_the_catalogue_s_time(behind: Behind) -> None:
