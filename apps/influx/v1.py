@@ -23,6 +23,8 @@ from parser.record_ends import whole_lines
 from query.influxql import NativeAnswer, NativeSeries, NativeWrite
 
 LINES = ("text/plain", "application/octet-stream")
+# So many bytes of a body have the time of a request.
+PATIENCE_BYTES = 2**21
 CSV, MSGPACK = "application/csv", "application/x-msgpack"
 _RESULT = {
     "results": [
@@ -122,6 +124,8 @@ class V1Write(V1Resource):
         gzip = _is_gzip(request)
         async with self._body(request, native.takes_gzip) as body:
             context = services.new_context()
+            # What a store takes as one, it also answers as one.
+            context.deadline += context.limits.timeout_seconds * (body.size // PATIENCE_BYTES)
             options = {"rp": query.rp or "", "consistency": query.consistency}
             write = NativeWrite(
                 query.db,

@@ -32,6 +32,7 @@ class QueryParameters(V1Parameters):
     chunked: str | None = Field(None, description="`true` answers a JSON object for each part, as they come.")
     chunk_size: str | None = Field(None, description="The rows of a part; InfluxDB's default is 10000.")
     params: str | None = Field(None, description="A JSON object of values for `$name` in the statements.")
+    asynchronous: str | None = Field(None, alias="async", description="`true` is refused: an answer is waited for.")
 
 
 class WriteParameters(V1Parameters):

@@ -24,7 +24,7 @@ _THREAD_CHARS = 10_000
 async def read_query(request: Request, query: QueryParameters) -> NativeQuery:
     """Raises RequestError (STATEMENT_INVALID, STATEMENT_REFUSED, REQUEST_INVALID, MEDIA_TYPE_UNSUPPORTED), NotSupportedError:
     nothing has been sent then."""
-    told = {name: value for name, value in query.model_dump(exclude_none=True).items() if isinstance(value, str)}
+    told = {name: value for name, value in query.model_dump(exclude_none=True, by_alias=True).items() if isinstance(value, str)}
     told = _with_form(told, _form(request))
     if told.get("async") == "true":
         raise NotSupportedError("A query without an answer (async=true) cannot be asked here.", hint="leave async away")

@@ -67,7 +67,7 @@ class EmbeddedV1Series(EmbeddedSeries):
         InfluxDB's words, why and how many; the others are written."""
         if write.options.get("rp") not in (None, "", "autogen"):
             raise RequestError("retention policy not found: there is autogen alone", pointer="query/rp")
-        self._known(write.db)
+        self._known(write.db, write=True)
         written = dropped = 0
         reasons: dict[str, None] = {}
         async for piece in body:
@@ -91,16 +91,15 @@ class EmbeddedV1Series(EmbeddedSeries):
             reasons |= dict.fromkeys(report.reasons)
         return WriteReport(written, dropped, tuple(reasons))
 
-    def _known(self, db: str | None) -> Mapping[str, MeasurementView]:
+    def _known(self, db: str | None, write: bool = False) -> Mapping[str, MeasurementView]:
         """The database's measurements. Raises NotFoundError in InfluxDB's words, by which clients know it."""
         if not db:
             raise NotFoundError("database name required", code="DATABASE_UNKNOWN", pointer="query/db")
         try:
             return self._database(db).measurements
         except NotFoundError as error:
-            raise NotFoundError(
-                f'database not found: "{db}"', code="DATABASE_UNKNOWN", source=self.name, pointer="query/db"
-            ) from error
+            message = "database not found: " + (f'"{db}"' if write else db)
+            raise NotFoundError(message, code="DATABASE_UNKNOWN", source=self.name, pointer="query/db") from error
 
     async def _answered(self, show: Show, db: str | None, context: RequestContext) -> list[Series]:
         """The series of one statement. Raises NotFoundError, StoreError."""
