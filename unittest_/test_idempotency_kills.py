@@ -229,3 +229,27 @@ async def test_an_answer_of_the_store_that_never_came_frees_the_key(
             assert await caller.count(f"/influx/{name}/cpu") == 4
         finally:
             await dropped(caller, name)
+
+
+async def test_a_client_that_goes_away_frees_the_key(tmp_path: Path, es_url: str, influx_url: str) -> None:
+    """The store has the documents, and its answer finds nobody."""
+    name = f"once_away_{uuid.uuid4().hex[:12]}"
+    async with losing(es_url, influx_url) as (es, _), service(tmp_path, es_url=es.url) as client:
+        caller = Caller(client.session, lambda: client.url)
+        await made(caller, name)
+        request = ("POST", f"/es/{name}/docs?refresh=true", [{"a": 1}, {"a": 2}], uuid.uuid4().hex, "")
+        try:
+            es.losing = es.silent = True
+            sending = asyncio.create_task(caller.send(*request))
+            await until(lambda: es.lost == 1)
+            assert (await caller.send(*request))[1]["code"] == "IDEMPOTENCY_RUNNING"
+            sending.cancel()
+            es.losing = False
+            async with asyncio.timeout(20):
+                while (told := await caller.send(*request))[0] == 409:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert (told[0], told[2]) == (200, False)
+            assert [item["status"] for item in told[1]["items"]] == [201, 201]
+            assert await caller.count(f"/es/{name}") == 2
+        finally:
+            await dropped(caller, name)
