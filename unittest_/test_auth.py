@@ -17,6 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from influxdb import InfluxDBClient  # type: ignore[import-untyped]
+from influxdb.exceptions import InfluxDBClientError  # type: ignore[import-untyped]
 from sanic import Sanic
 from yarl import URL
 
@@ -262,6 +264,20 @@ async def test_the_routes_of_influxdb_take_a_key_as_its_clients_send_it(closed: 
         assert status == 401, value
         assert sent["www-authenticate"].startswith("Bearer ")
         assert "Basic " in sent["www-authenticate"]
+
+
+async def test_influx_s_own_client_shows_a_key_as_its_password(closed: Called) -> None:
+    url = URL(closed.url)
+
+    def databases(key: str) -> Any:
+        with InfluxDBClient(str(url.host), int(url.port or 0), "anybody", key, path="influx") as client:
+            return client.get_list_database()
+
+    assert isinstance(await asyncio.to_thread(databases, FIRST), list)
+    for key, status in ((FIRST + "x", 401), (closed.keys["write"], 403)):
+        with pytest.raises(InfluxDBClientError) as raised:
+            await asyncio.to_thread(databases, key)
+        assert raised.value.code == status
 
 
 async def test_no_credentials_are_taken_from_an_address(closed: Called, opened: Called) -> None:
