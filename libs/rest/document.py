@@ -16,7 +16,7 @@ from libs.error_codes import CODES, Code
 from libs.rest import envelope, paths, problem
 from libs.rest.api import Api, Endpoint
 from libs.rest.dialects import DIALECTS
-from libs.rest.operation import Body, Content, InlineSchema, Model, Operation, Parameter
+from libs.rest.operation import Body, Content, InlineSchema, Model, Operation
 from libs.rest.schemas import PREFIX, Schemas
 
 Json = dict[str, Any]
@@ -186,20 +186,23 @@ def _other_parameters(model: Json) -> Json:
     return parameter | {"required": False, "style": "form", "explode": True, "schema": schema}
 
 
-_IDEMPOTENCY_KEY = Parameter(
-    "Idempotency-Key",
-    "1 to 255 visible characters, such as a UUID. The same request again within 24 hours gets the first answer, with "
-    "`Idempotency-Replayed: true`, and has no second effect.",
-    "",
-)
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A text of the client's own, such as a UUID. The same request again within 24 hours gets the first answer, "
+    "with `Idempotency-Replayed: true`, and has no second effect.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 
 
 def _header_parameters(endpoint: Endpoint) -> Iterator[Json]:
-    own = (_IDEMPOTENCY_KEY,) if endpoint.takes_idempotency_key else ()
-    for header in (*endpoint.operation.headers, *own):
+    for header in endpoint.operation.headers:
         parameter: Json = {"name": header.name, "in": "header", "required": False}
         # No example: Swagger UI would send it.
         yield parameter | {"description": header.description, "schema": {"type": "string"}}
+    if endpoint.takes_idempotency_key:
+        yield _IDEMPOTENCY_KEY
 
 
 def _responses(endpoint: Endpoint, schemas: Schemas) -> Json:
