@@ -25,7 +25,8 @@ _CONNECTIONS = 64
 # Of one connection alone, or made anew for the other.
 _HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 _MADE_ANEW = _HOP | {"accept-encoding", "content-length", "content-type", "date", "expect", "host"}
-_MADE_ANEW |= {"traceparent", "x-request-id"}
+# A browser's Origin is of the replica that it asked, which has checked it.
+_MADE_ANEW |= {"origin", "traceparent", "x-request-id"}
 
 
 def forward(app: Sanic[Any, Any], api: Api, replicas: Replicas) -> None:
