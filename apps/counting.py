@@ -27,7 +27,7 @@ class BoundedQuery(DryRunQuery):
         None, ge=0, le=2**53, description="Refuses, before anything changes, where more than so many match."
     )
     timeout: str | None = Field(
-        None, max_length=20, description="Stops behind this time (`30s`, `5m`); a stream's is the most."
+        None, max_length=20, description="Stops behind this time (`5s`); the caller's own deadline is the most."
     )
 
 
@@ -56,16 +56,16 @@ async def check_most(question: Question, services: Services, most: int | None, c
             raise too_many(matched, most)
 
 
-def patient(services: Services, timeout: str | None) -> RequestContext:
-    """A context with as much time as a stream has, or what the caller gives. Raises RequestError (TIME_INVALID)."""
+def bounded(services: Services, timeout: str | None) -> RequestContext:
+    """A context with the caller's deadline, or the one that the request gives where that is sooner. Raises RequestError
+    (TIME_INVALID)."""
     context = services.new_context()
-    seconds = context.limits.stream_seconds
     if timeout is not None:
         try:
-            seconds = min(seconds, parse_duration(timeout) / 1e9)
+            seconds = parse_duration(timeout) / 1e9
         except ValueError as error:
             raise RequestError(
                 f"{error}.", code="TIME_INVALID", pointer="query/timeout", hint="such as 30s or 5m"
             ) from None
-    context.deadline = time.monotonic() + seconds
+        context.deadline = min(context.deadline, time.monotonic() + seconds)
     return context

@@ -9,7 +9,7 @@ from typing import Any
 from sanic import Request
 
 from apps.catalogs import fetch_catalog, forget_catalog
-from apps.counting import BoundedQuery, check_most, count, counting, patient
+from apps.counting import BoundedQuery, bounded, check_most, count, counting
 from apps.es.models import WriteQuery
 from apps.es.resources import DocumentResource, namespace
 from apps.instance import DocumentInstance
@@ -103,7 +103,7 @@ class DeleteByFilter(DocumentResource):
 
 async def _answer(instance: DocumentInstance, index: str, body: ChangeBody, query: ChangeQuery) -> Any:
     started = time.perf_counter()
-    services, context = instance.services, patient(instance.services, query.timeout)
+    services, context = instance.services, bounded(instance.services, query.timeout)
     source = SourceRef(instance.name, (exact_index(index),))
     asked = counting(source, body.where)
     async with services.places.held(context):

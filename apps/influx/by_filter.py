@@ -9,7 +9,7 @@ from typing import Any
 from sanic import Request
 
 from apps.catalogs import fetch_catalog, forget_catalog
-from apps.counting import BoundedQuery, check_most, count, counting, patient
+from apps.counting import BoundedQuery, bounded, check_most, count, counting
 from apps.influx.drops import check_unseen
 from apps.influx.resources import SeriesResource, namespace
 from apps.instance import SeriesInstance
@@ -61,7 +61,7 @@ class DeletePoints(SeriesResource):
 
 async def _answer(instance: SeriesInstance, source: SourceRef, body: ChangeBody, query: BoundedQuery) -> Any:
     started = time.perf_counter()
-    services, context = instance.services, patient(instance.services, query.timeout)
+    services, context = instance.services, bounded(instance.services, query.timeout)
     asked = counting(source, body.where, body.time_range)
     async with services.places.held(context):
         scan = await _scan(instance, asked, context)

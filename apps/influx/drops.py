@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.counting import count, counting, patient
+from apps.counting import bounded, count, counting
 from apps.instance import SeriesInstance
 from libs.context import RequestContext
 from libs.errors import RequestError
@@ -29,7 +29,7 @@ async def check_unseen(instance: SeriesInstance, source: SourceRef, scan: Scan |
 
 async def would_go(instance: SeriesInstance, db: str, measurement: str | None = None) -> dict[str, Any]:
     """The dry run of a drop: the points of the measurement, or of all of the database. Raises what counting raises."""
-    services, context = instance.services, patient(instance.services, None)
+    services, context = instance.services, bounded(instance.services, None)
     target = (db,) if measurement is None else (db, measurement)
     async with services.places.held(context):
         names = [measurement] if measurement is not None else await _measurements(instance, db, context)

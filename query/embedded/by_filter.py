@@ -25,9 +25,10 @@ from query.source_edit import NoPlace, edited
 
 Cursor = duckdb.DuckDBPyConnection
 
-_AT_ONCE = 2_000
+_AT_ONCE = 5_000
+_BYTES_AT_ONCE = 16 * 1024 * 1024
 # The transaction ends at the deadline, and tells so; its commit may take a little longer.
-_GRACE_SECONDS = 30.0
+_GRACE_SECONDS = 20.0
 _BITS = {"byte": 8, "short": 16, "integer": 32}
 _MATCHED = "hm_matched"
 
@@ -82,10 +83,11 @@ class _Change:
         try:
             index = self._index()
             self._check_ignored(cursor)
-            matched = self._find(cursor)
+            matched = self._find(cursor, index)
         except (HostMonitorError, CatalogStale) as refused:
             return [refused]
-        tally = self._change(cursor, index, matched)
+        tally = self._change(cursor, index)
+        assert tally.matched == matched, "every document that was found has had its turn"
         cursor.execute(f"DROP TABLE {_MATCHED}")
         return [tally]
 
@@ -105,9 +107,10 @@ class _Change:
             message = f"{row[0]} documents have a value of {', '.join(check.fields)} that their index ignored."
             raise RequestError(message, code="VALUE_IGNORED", hint="mend the mapping, or filter by other fields")
 
-    def _find(self, cursor: Cursor) -> int:
+    def _find(self, cursor: Cursor, index: Index) -> int:
         statement = compiled(self.scan)
-        sql = f"CREATE OR REPLACE TEMP TABLE {_MATCHED} AS SELECT c0 AS id, row_number() OVER () AS place FROM ({statement.sql})"
+        found = f"SELECT _id AS id, _seq AS seq, _bytes AS bytes FROM {index.table} WHERE _id IN (SELECT c0 FROM ({statement.sql}))"
+        sql = f"CREATE OR REPLACE TEMP TABLE {_MATCHED} AS {found} ORDER BY seq"
         cursor.execute(sql, dict(statement.params))
         row = cursor.execute(f"SELECT count(*) FROM {_MATCHED}").fetchone()
         assert row is not None
@@ -117,18 +120,20 @@ class _Change:
             raise too_many(matched, self.most)
         return matched
 
-    def _change(self, cursor: Cursor, index: Index, matched: int) -> Tally:
-        tally = Tally()
+    def _change(self, cursor: Cursor, index: Index) -> Tally:
+        """In the order of writing: a document that is changed is written behind all of those that were found."""
+        tally, last = Tally(), -1
         columns = "m.id" if self.settings is None else "m.id, t._source"
-        source = f"{_MATCHED} AS m JOIN {index.table} AS t ON t._id = m.id"
-        for start in range(0, matched, _AT_ONCE):
+        while (end := _page_end(cursor, last)) is not None:
             self._check_time()
-            where = f"m.place > {start} AND m.place <= {start + _AT_ONCE}"
-            rows = cursor.execute(f"SELECT {columns} FROM {source} WHERE {where}").fetchall()
+            within = f"m.seq > {last} AND m.seq <= {end} AND t._seq > {last} AND t._seq <= {end}"
+            sql = f"SELECT {columns} FROM {_MATCHED} AS m JOIN {index.table} AS t ON t._seq = m.seq WHERE {within}"
+            rows = cursor.execute(sql).fetchall()
             batch = Batch(cursor, index, {row[0] for row in rows})
             for row in rows:
                 self._change_one(batch, tally, *row)
             batch.store()
+            last = end
         self._check_time()
         if tally.done:
             self.state.touch(index)
@@ -158,3 +163,15 @@ class _Change:
         if time.monotonic() > self.context.deadline:
             message = "The change was not done within the deadline; nothing was changed."
             raise DeadlineError(message, source=self.view.instance)
+
+
+def _page_end(cursor: Cursor, last: int) -> int | None:
+    """The place of the last document of the next page, behind `last`; None at the end."""
+    sql = f"SELECT seq, bytes FROM {_MATCHED} WHERE seq > {last} ORDER BY seq LIMIT {_AT_ONCE}"
+    end, size = None, 0
+    for seq, bytes_ in cursor.execute(sql).fetchall():
+        size += bytes_
+        if end is not None and size > _BYTES_AT_ONCE:
+            break
+        end = int(seq)
+    return end
