@@ -30,6 +30,7 @@ from unittest_.service_api import service_api
 NDJSON = {"content-type": "application/x-ndjson"}
 LINES = {"content-type": "text/plain"}
 REPEATS = 6
+OWN = {"field": "_id", "op": "in", "value": ["own"]}
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,13 @@ def writes(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
         ("PUT", place.points, {"json": {"tags": {"host": "a"}, "fields": {"v": 1.5}}}),
         ("POST", f"{place.points}/points", {"json": [{"tags": {"host": "b"}, "fields": {"v": 2.5}}]}),
         ("POST", f"{place.points}/points?precision=s", {"data": b"cpu,host=c v=3.5\n", "headers": LINES}),
+        ("PATCH", f"{place.index}/mapping", {"json": {"properties": {"region": {"type": "keyword"}}}}),
+        ("PATCH", f"{place.index}/settings", {"json": {"max_result_window": 20_000}}),
+        ("PUT", f"{place.index}/alias/{place.name}-alias", {}),
+        ("DELETE", f"{place.index}/alias/{place.name}-alias", {}),
+        ("POST", f"{place.index}/docs/update?refresh=true", {"json": {"where": OWN, "set": {"a": 9}}}),
+        ("POST", f"{place.index}/docs/delete?refresh=true", {"json": {"where": OWN}}),
+        ("POST", f"{place.points}/points/delete", {"json": {"where": {"field": "host", "op": "eq", "value": "a"}}}),
         ("POST", "/es/index", {"json": {"index": other}}),
         ("DELETE", f"/es/{other}", {}),
         ("POST", "/influx/db", {"json": {"db": db}}),
@@ -141,8 +149,8 @@ async def test_every_write_again_gets_the_first_answer_to_the_letter(place: Plac
             again = await send(place.client, method, path, key, **sent)
             assert (again.status, again.body, again.kept) == (first.status, first.body, first.kept), (method, path)
             assert again.replayed == "true"
-    assert await place.documents() - documents == 3 + 300 + 1
-    assert await place.count_points() - points == 3
+    assert await place.documents() - documents == 3 + 300 + 1 - 1
+    assert await place.count_points() - points == 3 - 1
 
 
 async def test_another_request_under_the_key_is_refused_and_has_no_effect(place: Place) -> None:
