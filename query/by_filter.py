@@ -24,7 +24,7 @@ MOST_TOLD = 100
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A field that is set: its path, and its new value as JSON text (null makes it missing)."""
+    """A field that is set: its path, and its new value as JSON text (null makes it missing), as query.source_edit writes it."""
 
     path: tuple[str, ...]
     value: bytes

@@ -12,6 +12,7 @@ from libs.result import TypeName
 from libs.times import TIME_HINT, parse_instant
 from query.by_filter import ChangesDocuments, Setting
 from query.catalog import Field, Table
+from query.source_edit import read_verbatim, written
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _WANTED = {
@@ -42,8 +43,9 @@ def typed_settings(
         if field is None:
             continue
         _check(one, field, store, issues)
-        text = json.dumps(one.value, ensure_ascii=False, separators=(",", ":"))
-        settings.append(Setting(tuple(field.name.split(".")), text.encode()))
+        # Integers of any size, in the form that documents are compared in.
+        text = written(read_verbatim(json.dumps(one.value)))
+        settings.append(Setting(tuple(field.name.split(".")), text))
     return tuple(settings)
 
 

@@ -59,7 +59,7 @@ def _declared(done: str, unchanged: dict[str, int]) -> Decorator:
     answer = {"matched": 3, done: 3, **unchanged, **_COUNTS}
     return stack(
         namespace.query(ChangeQuery),
-        namespace.allow("write"),
+        namespace.allow("read", "write"),
         namespace.returns(200, dict[str, Any], "All done", examples={"example": answer, "dry_run": DRY_RUN}),
         namespace.returns(
             207, dict[str, Any], "Some in conflict, failed, or left", example={**answer, done: 2, **_CONFLICT}

@@ -49,7 +49,7 @@ class DeletePoints(SeriesResource):
     )
     @namespace.expect(RawSchema("DeletePoints", change_schema(POINTS)), example=_EXAMPLE)
     @namespace.query(BoundedQuery)
-    @namespace.allow("write")
+    @namespace.allow("read", "write")
     @namespace.returns(
         200, dict[str, Any], "Deleted", examples={"example": {"deleted": 3, "took_ms": 4.2}, "dry_run": DRY_RUN}
     )

@@ -16,7 +16,7 @@ from query.backend import CatalogStale
 from query.by_filter import Failure, Settings, Tally, too_many
 from query.catalog import Field
 from query.embedded.document_json import DocumentFault
-from query.embedded.document_relation import compiled, ignored_check
+from query.embedded.document_relation import Indices, compiled, ignored_check
 from query.embedded.document_writer import Batch
 from query.embedded.documents_state import DocumentsState, Index, IndexView, StoredField
 from query.embedded.store import Store
@@ -53,8 +53,7 @@ class EmbeddedChanges:
     async def change_matching(
         self, index: str, scan: Scan, settings: Settings, most: int | None, context: RequestContext
     ) -> Tally:
-        view = self._view(index)
-        change = _Change(self._store.documents, view, scan, settings, most, context)
+        change = _Change(self._store.documents, _seen(scan), scan, settings, most, context)
         patient = replace(context, deadline=context.deadline + _GRACE_SECONDS)
         try:
             tally = await self._store.writer.submit(None, change, None, 0, patient, self._name)
@@ -163,6 +162,14 @@ class _Change:
         if time.monotonic() > self.context.deadline:
             message = "The change was not done within the deadline; nothing was changed."
             raise DeadlineError(message, source=self.view.instance)
+
+
+def _seen(scan: Scan) -> IndexView:
+    """The index as it was when the scan was made."""
+    assert scan.table is not None
+    assert isinstance(scan.table.native, Indices)
+    (view,) = scan.table.native.views
+    return view
 
 
 def _page_end(cursor: Cursor, last: int) -> int | None:
