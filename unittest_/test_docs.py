@@ -131,9 +131,10 @@ async def test_examples_of_the_document_answer_rows(demo: Client) -> None:
     document = await demo.ok("GET", "/openapi.json")
     tried = 0
     for path, item in document["paths"].items():
-        if not path.endswith("/query"):
+        operation = item.get("post", {"operationId": ""})
+        # InfluxDB's own protocol asks in a form.
+        if not path.endswith("/query") or operation["operationId"].endswith("-nativeQuery"):
             continue
-        operation = item["post"]
         parameters = {p["name"]: p["example"] for p in operation.get("parameters", ()) if p["in"] == "path"}
         content = operation["requestBody"]["content"]["application/json"]
         body = content["example"] if "example" in content else next(iter(content["examples"].values()))["value"]

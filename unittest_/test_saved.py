@@ -237,7 +237,7 @@ async def test_the_document_lists_them_with_their_parameters(client: Client) -> 
     document = await client.ok("GET", "/openapi.json")
     operation = document["paths"]["/mix/saved/for_doc"]["get"]
     parameters = {one["name"]: one for one in operation["parameters"]}
-    assert list(parameters) == ["hosts", "least", "since", "top", "shape", "csv_guard", "Prefer"]
+    assert list(parameters) == ["hosts", "least", "since", "top", "shape", "csv_guard", "Prefer", "Idempotency-Key"]
     assert parameters["least"]["schema"] == {"type": "integer", "format": "int64", "default": 200}
     assert parameters["least"]["description"] == "The least status."
     assert parameters["hosts"]["schema"]["type"] == "array"
