@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import sqlite3
 import tempfile
 import time
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import duckdb
 import orjson
 
 from bench import samples
-from bench.rounds import Figure, Measure, bound, paired
+from bench.rounds import Figure, Measure, beside, bound, paired
 from bench.running import service
 from libs.context import RequestContext
 from libs.times import format_instant
@@ -70,18 +72,22 @@ async def _small_writes() -> Figure:
 async def _aggregates(folder: str) -> list[Figure]:
     """At the store, from the body's bytes to rows, and over HTTP; both against SQLite in this process."""
     body = orjson.dumps(QUERY)
-    name = f"a week's aggregate of {POINTS:,} points, against SQLite"
+    name = f"a week's aggregate of {POINTS:,} points"
     with _sqlite(folder) as reference:
         factory = _opened(folder)
         await _fill(factory)
         # What was written last stands uncompressed until the file is opened again, or the log has grown.
         await factory.close()
         factory = _opened(folder)
-        at_store = await paired(name, partial(_at_store, factory, body), reference, at_least=100, unit="/s")
+        ours = partial(_at_store, factory, body)
+        at_store = await paired(f"{name}, against SQLite", ours, reference, at_least=100, unit="/s")
+        with _bare(folder) as bare:
+            beside_bare = await beside(f"{name}, against DuckDB's own statement", ours, bare)
         await factory.close()
         async with service(data_dir=folder) as running, aiohttp.ClientSession(running.url) as session:
             over_http = partial(_over_http, session, body)
-            return [at_store, await paired(f"{name}, over HTTP", over_http, reference, at_least=100, unit="/s")]
+            served = await paired(f"{name}, against SQLite, over HTTP", over_http, reference, at_least=100, unit="/s")
+        return [at_store, served, beside_bare]
 
 
 def _opened(folder: str) -> QueryFactory:
@@ -124,6 +130,29 @@ def _sqlite(folder: str) -> Iterator[Measure]:
     rows = (_columns(point) for point in samples.points(POINTS, step_ms=STEP_MS))
     connection.executemany("insert into cpu values (?, ?, ?, ?, ?)", rows)
     connection.commit()
+
+    async def reference() -> float:
+        started = time.perf_counter()
+        assert len(connection.execute(SQL, (_START, _END)).fetchall()) == 20
+        return 1 / (time.perf_counter() - started)
+
+    try:
+        yield reference
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _bare(folder: str) -> Iterator[Measure]:
+    """The same statement in the embedded engine itself, on the one thread that a query has: what is left to us of its time."""
+    text = Path(folder) / "bench.csv"
+    with text.open("w", newline="") as file:
+        csv.writer(file).writerows(_columns(point) for point in samples.points(POINTS, step_ms=STEP_MS))
+    database = Path(folder) / "bare.duckdb"
+    columns = "{'time': 'BIGINT', 'host': 'VARCHAR', 'dc': 'VARCHAR', 'usage': 'DOUBLE', 'load': 'DOUBLE'}"
+    with duckdb.connect(database, config={"threads": 1}) as writing:
+        writing.execute(f"create table cpu as from read_csv('{text}', header = false, columns = {columns})")
+    connection = duckdb.connect(database, config={"threads": 1})
 
     async def reference() -> float:
         started = time.perf_counter()
