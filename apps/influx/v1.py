@@ -11,7 +11,7 @@ from typing import Any
 from sanic import HTTPResponse, Request
 
 from apps.influx.resources import SeriesResource, namespace
-from apps.influx.v1_models import PingParameters, QueryParameters, WriteParameters
+from apps.influx.v1_models import PingParameters, QueryForm, QueryParameters, WriteParameters
 from apps.influx.v1_reading import FORM, check_allowed, read_query
 from apps.ingest import received, received_as_sent
 from libs.context import RequestContext
@@ -22,7 +22,8 @@ from middlewares.stream import send_pieces
 from parser.record_ends import whole_lines
 from query.influxql import NativeAnswer, NativeSeries, NativeWrite
 
-LINES = ("text/plain", "application/octet-stream")
+LINES, BINARY = "text/plain", "application/octet-stream"
+_LINES = "cpu,host=web-1 usage=12.5 1795687200000000000\nmem,host=web-1 free=4i 1795687200000000000\n"
 # So many bytes of a body have the time of a request.
 PATIENCE_BYTES = 2**21
 CSV, MSGPACK = "application/csv", "application/x-msgpack"
@@ -76,23 +77,25 @@ class V1Query(V1Resource):
     @namespace.fails("STATEMENT_INVALID", "STATEMENT_REFUSED", "NOT_SUPPORTED", "STORE_UNAVAILABLE")
     @namespace.allow(ANY_KEY, basic=True)
     async def get(self, request: Request, query: QueryParameters) -> HTTPResponse | None:
-        return await self._answer(request, query)
+        return await self._answer(request)
 
     @namespace.doc("Run statements (InfluxDB v1)", operation_id="nativeQuery", description=_STATEMENTS)
     @namespace.speaks("influxdb")
-    @namespace.expect(str, content_types=(FORM,), required=False, example="q=SHOW+MEASUREMENTS&db=telegraf")
+    @namespace.expect(
+        QueryForm, content_types=(FORM,), required=False, example={"q": "SHOW MEASUREMENTS", "db": "telegraf"}
+    )
     @namespace.query(QueryParameters)
     @namespace.returns(200, dict[str, Any], "The store's answer", example=_RESULT)
     @namespace.returns(200, str, content_types=(CSV, MSGPACK), example="name,tags,name\nmeasurements,,cpu\n")
     @namespace.fails("STATEMENT_INVALID", "STATEMENT_REFUSED", "NAME_INVALID", "NOT_SUPPORTED", "STORE_UNAVAILABLE")
     @namespace.allow(ANY_KEY, basic=True)
     async def post(self, request: Request, query: QueryParameters) -> HTTPResponse | None:
-        return await self._answer(request, query)
+        return await self._answer(request)
 
-    async def _answer(self, request: Request, query: QueryParameters) -> HTTPResponse | None:
+    async def _answer(self, request: Request) -> HTTPResponse | None:
         services, native = self.instance.services, self.native
         context = services.new_context()
-        asked = await read_query(request, query)
+        asked = await read_query(request)
         check_allowed(asked, context.principal, self.instance.name, request.method)
         context.limits = context.limits.flowing()
         async with services.places.held(context), native.native_query(asked, context) as answer:
@@ -108,13 +111,8 @@ class V1Write(V1Resource):
         "told). The body is read whole before any of it is sent.",
     )
     @namespace.speaks("influxdb")
-    @namespace.expect(
-        str,
-        content_types=LINES,
-        example="cpu,host=web-1 usage=12.5 1795687200000000000\nmem,host=web-1 free=4i 1795687200000000000\n",
-        encodings=("gzip",),
-        stream=True,
-    )
+    @namespace.expect(bytes, content_types=(BINARY,), example=_LINES, encodings=("gzip",), stream=True)
+    @namespace.expect(str, content_types=(LINES,), example=_LINES, encodings=("gzip",), stream=True)
     @namespace.query(WriteParameters)
     @namespace.returns(204, None, "Written")
     @namespace.fails("DATABASE_UNKNOWN", "POINTS_DROPPED", "VALUE_INVALID", "NOT_SUPPORTED", "STORE_UNAVAILABLE")

@@ -20,7 +20,7 @@ class PingParameters(V1Parameters):
 
 
 class QueryParameters(V1Parameters):
-    """Others are ignored, as InfluxDB does."""
+    """`params` is a JSON object of values for `$name` in the statements; others are ignored, as InfluxDB does."""
 
     q: str | None = Field(
         None, description="Statements of InfluxQL, parted by semicolons.", examples=["SHOW MEASUREMENTS"]
@@ -31,8 +31,13 @@ class QueryParameters(V1Parameters):
     pretty: str | None = Field(None, description="`true` indents the JSON.")
     chunked: str | None = Field(None, description="`true` answers a JSON object for each part, as they come.")
     chunk_size: str | None = Field(None, description="The rows of a part; InfluxDB's default is 10000.")
-    params: str | None = Field(None, description="A JSON object of values for `$name` in the statements.")
-    asynchronous: str | None = Field(None, alias="async", description="`true` is refused: an answer is waited for.")
+
+
+class QueryForm(BaseModel):
+    """The parameters of a query, as a form: each may stand here or in the address."""
+
+    q: str = Field(description="Statements of InfluxQL, parted by semicolons.")
+    db: str | None = Field(None, description="The database that names without one are of.")
 
 
 class WriteParameters(V1Parameters):

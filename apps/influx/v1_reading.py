@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from sanic import Request
 
-from apps.influx.v1_models import QueryParameters
 from libs.context import Principal, require
 from libs.errors import NotSupportedError, RequestError
 from parser.influxql import statements
 from query.influxql import NativeQuery
 
 FORM = "application/x-www-form-urlencoded"
+_KNOWN = frozenset({"q", "db", "rp", "epoch", "pretty", "chunked", "chunk_size", "params", "async"})
 _OPTIONS = ("rp", "epoch", "pretty", "chunked", "chunk_size", "params")
 _MAX_PARAMETERS = 100
 # Below this it takes less time to read a query than to hand it to a thread.
 _THREAD_CHARS = 10_000
 
 
-async def read_query(request: Request, query: QueryParameters) -> NativeQuery:
+async def read_query(request: Request) -> NativeQuery:
     """Raises RequestError (STATEMENT_INVALID, STATEMENT_REFUSED, REQUEST_INVALID, MEDIA_TYPE_UNSUPPORTED), NotSupportedError:
     nothing has been sent then."""
-    told = {name: value for name, value in query.model_dump(exclude_none=True, by_alias=True).items() if isinstance(value, str)}
-    told = _with_form(told, _form(request))
+    told = _parameters(request)
     if told.get("async") == "true":
         raise NotSupportedError("A query without an answer (async=true) cannot be asked here.", hint="leave async away")
     text = told.get("q", "")
@@ -62,8 +60,32 @@ def check_allowed(query: NativeQuery, principal: Principal, source: str, method:
         )
 
 
-def _form(request: Request) -> list[tuple[str, str]]:
-    """The parameters of a form; a body of another type is ignored, as InfluxDB does, but for a form in parts."""
+def _parameters(request: Request) -> dict[str, str]:
+    """Those of the address and of the form. Of one that is there twice nobody knows which a store takes."""
+    found: dict[str, str] = {}
+    for name, value in (*_pairs(request.query_string, "query"), *_pairs(_form(request), "")):
+        if name not in _KNOWN:
+            continue
+        if name in found:
+            raise RequestError(
+                f"The parameter {name!r} is given twice.",
+                pointer=f"query/{name}",
+                hint="give it once, in the address or a form",
+            )
+        found[name] = value
+    return found
+
+
+def _pairs(text: str, pointer: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        message = f"The parameters are not UTF-8, or more than {_MAX_PARAMETERS}."
+        raise RequestError(message, pointer=pointer, hint="percent-encode them") from None
+
+
+def _form(request: Request) -> str:
+    """The body, where it is a form; one of another type is ignored, as InfluxDB does, but for a form in parts."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
         raise RequestError(
@@ -73,26 +95,8 @@ def _form(request: Request) -> list[tuple[str, str]]:
             hint=f"send {FORM}",
         )
     if media_type != FORM or request.method != "POST":
-        return []
-    try:
-        return parse_qsl(
-            request.body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
-        )
-    except ValueError:
-        message = f"The form is not UTF-8, not encoded, or has more than {_MAX_PARAMETERS} members."
-        raise RequestError(message, code="BODY_INVALID", pointer="", hint="percent-encode it") from None
-
-
-def _with_form(told: Mapping[str, str], form: list[tuple[str, str]]) -> dict[str, str]:
-    """Both together. Of a parameter that is there twice nobody knows which one a store takes."""
-    found = dict(told)
-    for name, value in form:
-        if name in found:
-            raise RequestError(
-                f"The parameter {name[:50]!r} is given twice.", pointer=f"query/{name[:50]}", hint="give it once"
-            )
-        found[name] = value
-    return found
+        return ""
+    return request.body.decode("utf-8", "surrogateescape")
 
 
 def _accept(request: Request) -> str | None:
