@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from libs.overflow import IN_MEMORY_BYTES, Overflow
 from parser import record_ends
 from parser.record_ends import whole_documents, whole_lines
 from query.influx.text_lines import split
+from unittest_.fault_proxy import Fault, faulty, http
 from unittest_.live import Client, service
 
 NDJSON, TEXT = {"content-type": "application/x-ndjson"}, {"content-type": "text/plain"}
@@ -123,10 +125,12 @@ async def test_a_long_body_to_what_is_not_there_or_holds_nothing(client: Client)
     assert (status, told["code"]) == (404, "INDEX_UNKNOWN")
     status, told = await client.send("POST", "/es/long/docs", data=b"\n" * (5 << 20), headers=NDJSON)
     assert (status, told["code"]) == (422, "BODY_INVALID")
-    lines = b"\n".join(b"m v=1 %d" % number for number in range(500_000))
+    lines = b"\n".join(b'm note="%b" %d' % (b"x" * 1_000, number) for number in range(5_000))
     status, told = await client.send("POST", "/influx/nowhere/m/points", data=lines, headers=TEXT)
     assert (status, told["code"]) == (404, "DATABASE_UNKNOWN")
-    status, told = await client.send("POST", "/influx/long/m/points", data=b"# nothing\n" * 500_000, headers=TEXT)
+    status, told = await client.send(
+        "POST", "/influx/long/m/points", data=b"# nothing %b\n" % (b"x" * 1_000) * 5_000, headers=TEXT
+    )
     assert (status, told["code"]) == (422, "VALUE_INVALID")
 
 
@@ -139,6 +143,29 @@ async def test_long_line_protocol_tells_lines_by_their_number(client: Client) ->
     status, told = await client.send("GET", "/influx/long/m")
     assert (status, told["code"]) == (404, "MEASUREMENT_UNKNOWN")
     lines[2_400] = b"m v=x 1"
-    lines[:0] = [b"# a comment"] * 300_000
+    lines[:0] = [b"# a comment %b" % (b"x" * 1_000)] * 3_000
     status, told = await client.send("POST", "/influx/long/m/points", data=b"\n".join(lines), headers=TEXT)
     assert (status, told["written"], told["dropped"]) == (207, 2_499, 1)
+
+
+async def test_a_store_that_fails_on_the_way_is_told_document_by_document(tmp_path: Path, es_url: str) -> None:
+    """What the items call stored is stored, and nothing else; what was not sent has the store's error (F3, G10)."""
+    index = f"long-{uuid.uuid4().hex[:10]}"
+    async with faulty(es_url) as proxy, service(tmp_path, es_url=proxy.url) as client:
+        await client.ok("POST", "/es/index", json={"index": index, "mappings": {"dynamic": False}})
+        # The index is looked up for each piece, and its documents go in two halves: the fourth half fails.
+        await proxy.set(Fault(says=http(503, b"{}"), after=5))
+        status, told = await client.send("POST", f"/es/{index}/docs", data=b"\n".join([WIDE] * 6_500), headers=NDJSON)
+        await proxy.heal()
+        assert (status, told["errors"], len(told["items"])) == (207, True, 6_500)
+        statuses = [item["status"] for item in told["items"]]
+        assert set(statuses) == {201, 503}
+        assert statuses[-1] == 503
+        await client.ok("PUT", f"/es/{index}?refresh=true", json={"last": True})
+        found = await client.ok("GET", f"/es/{index}", json={"size": 0, "track_total_hits": True})
+        assert found["hits"]["total"]["value"] - 1 == statuses.count(201) > 2_000
+        await proxy.set(Fault(says=http(503, b"{}")))
+        status, told = await client.send("POST", f"/es/{index}/docs", data=b"\n".join([WIDE] * 6_500), headers=NDJSON)
+        assert (status, told["code"], told["source"]) == (503, "STORE_BUSY", "es")
+        await proxy.heal()
+        await client.ok("DELETE", f"/es/{index}")
