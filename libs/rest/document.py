@@ -191,7 +191,7 @@ _IDEMPOTENCY_KEY: Json = {
     "in": "header",
     "required": False,
     "description": "A text of the client's own, such as a UUID. The same request again within 24 hours gets the first answer, "
-    "with `Idempotency-Replayed: true`, and has no second effect.",
+    "with `Idempotency-Replayed: true`, and has no second effect. A query heeds it where it begins a job.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
