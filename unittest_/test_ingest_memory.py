@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import random
 import uuid
 from collections.abc import AsyncIterator
 
@@ -94,4 +96,26 @@ async def test_line_protocol_streams_through(target: tuple[Running, aiohttp.Clie
     asked = {"select": [{"agg": "count", "as": "n"}], "time_range": {"from": "1970-01-01T00:00:00Z"}}
     rows = await (await client.post(f"/influx/{name}/cpu/query", json=asked)).json()
     assert rows["data"] == [{"n": count}]
+    assert watched.growth <= MOST, f"{watched.growth / 2**20:.1f} MiB"
+
+
+async def test_lines_of_any_measurement_are_passed_on(target: tuple[Running, aiohttp.ClientSession, str]) -> None:
+    """As Telegraf sends them: InfluxDB's own route, gzip, no length."""
+    running, client, name = target
+    headers = TEXT | {"content-encoding": "gzip"}
+    warm = gzip.compress(b"warm v=1 1")
+    assert (await client.post(f"/influx/write?db={name}", data=warm, headers=headers)).status == 204
+    text = random.Random(1).randbytes(2**19).hex().encode()
+    count = SIZE // 1_040
+    body = b"\n".join(
+        b'v%d,host=web-%d note="%b" %d' % (at % 3, at % 20, text[at : at + 1_000], at * 10**9) for at in range(count)
+    )
+    packed = gzip.compress(body, 1)
+    assert 60 * 2**20 < len(body) <= SIZE
+    with Watched(running) as watched:
+        answer = await client.post(f"/influx/write?db={name}", data=sent(packed), headers=headers)
+        assert answer.status == 204, await answer.read()
+    asked = {"q": "SELECT count(note) FROM /^v/", "db": name}
+    found = await (await client.get("/influx/query", params=asked)).json()
+    assert sum(series["values"][0][1] for series in found["results"][0]["series"]) == count
     assert watched.growth <= MOST, f"{watched.growth / 2**20:.1f} MiB"
