@@ -7,7 +7,7 @@ whose temporary tables end with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -21,6 +21,7 @@ from libs.context import RequestContext
 from libs.result import Batch
 from operator_.base import Operator, close
 from operator_.feed import feed
+from operator_.prepared import EngineCursor, Shelf
 from operator_.rows import BATCH_ROWS, Rows, batch_of
 from operator_.session import Session
 from query.sql import NULLED, SCALED, Check, OverflowedAggregate, Statement, fanned_out, too_many_joined
@@ -53,6 +54,7 @@ class Engine:
             "max_temp_directory_size": f"{spill_mb}MB",
         }
         self._database = duckdb.connect(":memory:", config=config)
+        self.shelf = Shelf()
         for setting in _SETTINGS:
             self._database.execute(setting)
 
@@ -65,13 +67,16 @@ class Engine:
         """The statement's rows over the inputs, in batches, as they are pulled. Raises what the inputs raise, CostError
         past the limit of groups or the engine's memory, DeadlineError, RequestError for a number that does not fit."""
         limits = {"groups": context.limits.groups, "joined": context.limits.joined_rows}
-        async with self.session(context) as session:
+        key = None if statement.whole else (statement.sql, tuple((name, one.schema) for name, one in inputs.items()))
+        async with self.session(context, key) as session:
             await feed(session, inputs, context)
             rows, batch = await _begun(session, statement, limits, context)
             while batch.length:
-                yield batch
                 if batch.length < BATCH_ROWS and not statement.whole:
+                    session.done()
+                    yield batch
                     return
+                yield batch
                 batch = await session.run(rows.next)
 
     async def run_each(
@@ -91,9 +96,9 @@ class Engine:
                 await close(stream)
 
     @asynccontextmanager
-    async def session(self, context: RequestContext) -> AsyncIterator[Session]:
+    async def session(self, context: RequestContext, key: Hashable = None) -> AsyncIterator[Session]:
         """A session that ends, temporary tables and all, with the block."""
-        session = Session(self, context)
+        session = Session(self, context, key)
         try:
             yield session
         finally:
@@ -102,6 +107,7 @@ class Engine:
     def close(self) -> None:
         """Waits for the threads, then drops the database."""
         self.threads.shutdown(wait=True, cancel_futures=True)
+        self.shelf.clear()
         self._database.close()
 
 
@@ -130,7 +136,7 @@ def _limited(params: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, 
     return {name: limits.get(name, value) for name, value in params.items()}
 
 
-def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, int]) -> None:
+def _pass(cursor: EngineCursor, check: Check, limits: Mapping[str, int]) -> None:
     """Raises RequestError (JOIN_FANOUT), CostError for too many joined rows."""
     if check.first is not None:
         sql, values = check.first
@@ -146,12 +152,12 @@ def _pass(cursor: duckdb.DuckDBPyConnection, check: Check, limits: Mapping[str, 
     raise too_many_joined(check.alias, check.at, int(found[0]) if found else 0, limits["joined"])
 
 
-def _first(cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> tuple[Rows, Batch]:
+def _first(cursor: EngineCursor, statement: Statement, params: Mapping[str, Any]) -> tuple[Rows, Batch]:
     rows = Rows(cursor, statement, params)
     return rows, rows.next(cursor)
 
 
-def _over(cursor: duckdb.DuckDBPyConnection, statement: Statement, name: str, batch: Batch) -> Batch:
+def _over(cursor: EngineCursor, statement: Statement, name: str, batch: Batch) -> Batch:
     if not batch.length:
         return batch_of(statement.schema, [])
     cursor.register(name, arrow_table(batch.schema, arrow_chunks(batch)))

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import duckdb
-
 from libs.arrow import arrow_chunks, arrow_table
 from libs.arrow_batch import ArrowBatch
 from libs.context import RequestContext
 from libs.result import Batch, TypeName
 from operator_.base import Operator, close
 from operator_.narrow import NarrowOperator, Wait
+from operator_.prepared import EngineCursor
 from operator_.session import Session
 from query.plan_joins import KeyLink, Narrowed
 from query.sql import Statement
@@ -54,7 +53,7 @@ class _Input:
         self.name, self.operator, self.session, self.turn = name, operator, session, turn
         self.chunks: list[Any] = []
         self.rows = self.seen = 0
-        self.stored = False
+        self.stored = self.foreign = False
         self.few: list[Batch] | None = []  # the rows themselves, as long as they are few
         self.patience = sys.maxsize
         self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -64,6 +63,7 @@ class _Input:
         try:
             async for batch in stream:
                 self.chunks += await self._converted(batch)
+                self.foreign = self.foreign or isinstance(batch, ArrowBatch)
                 self.rows += batch.length
                 self.seen += batch.length
                 self.few = None if self.few is None or self.seen > _FEW_ROWS else [*self.few, batch]
@@ -73,7 +73,7 @@ class _Input:
                     await self._run(self._store)
         finally:
             await close(stream)
-        await self._run(self._store if self.stored else self._register)
+        await (self._run(self._store) if self.stored else self._show())
         self._settle(True)
 
     async def _begun(self, inputs: Mapping[str, _Input], context: RequestContext) -> AsyncIterator[Batch]:
@@ -121,11 +121,17 @@ class _Input:
         async with self.turn:
             await self.session.run(work)
 
-    def _register(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        cursor.register(self.name, arrow_table(self.operator.schema, self.chunks))
+    async def _show(self) -> None:
+        """Puts the rows under their name. What was Arrow before may be of other types than what is made Arrow here."""
+        table = arrow_table(self.operator.schema, self.chunks)
+        if self.foreign:
+            await self._run(lambda cursor: cursor.alone(self.name).register(self.name, table))
+        elif not self.session.show(self.name, table):
+            await self._run(lambda cursor: cursor.register(self.name, table))
 
-    def _store(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def _store(self, held: EngineCursor) -> None:
         """Moves the rows at hand to a temporary table."""
+        cursor = held.alone(self.name)
         cursor.register(f"{self.name}_part", arrow_table(self.operator.schema, self.chunks))
         verb = f"INSERT INTO {self.name}" if self.stored else f"CREATE TEMP TABLE {self.name} AS"
         cursor.execute(f"{verb} SELECT * FROM {self.name}_part")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import duckdb
-
 from libs.arrow_batch import ArrowBatch
 from libs.arrow_rows import arrow_stream
 from libs.result import Batch, Schema, Type, TypeName
+from operator_.prepared import EngineCursor
 from query.sql import Statement, engine_error
 
 BATCH_ROWS = 10_000
@@ -28,14 +27,14 @@ _FORMATS = {
 class Rows:
     """A statement that has begun; `next` is to be called in the thread that has the cursor."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]) -> None:
+    def __init__(self, cursor: EngineCursor, statement: Statement, params: Mapping[str, Any]) -> None:
         self._schema, self._arrays = statement.schema, None
         if statement.whole and statement.schema:
             self._arrays = _arrays(cursor, statement, params)
         if self._arrays is None:
             cursor.execute(statement.sql, params)
 
-    def next(self, cursor: duckdb.DuckDBPyConnection) -> Batch:
+    def next(self, cursor: EngineCursor) -> Batch:
         """Further rows; a batch of none at the end."""
         if self._arrays is None:
             return batch_of(self._schema, cursor.fetchmany(BATCH_ROWS))
@@ -49,11 +48,9 @@ def batch_of(schema: Schema, rows: list[tuple[Any, ...]]) -> Batch:
     return Batch(schema, list(zip(*rows, strict=True)), len(rows))
 
 
-def _arrays(
-    cursor: duckdb.DuckDBPyConnection, statement: Statement, params: Mapping[str, Any]
-) -> Iterator[ArrowBatch] | None:
+def _arrays(cursor: EngineCursor, statement: Statement, params: Mapping[str, Any]) -> Iterator[ArrowBatch] | None:
     """None where the engine computes a column in a wider type than it is answered in."""
-    stream = arrow_stream(cursor, statement.sql, params, BATCH_ROWS)
+    stream = arrow_stream(cursor.raw, statement.sql, params, BATCH_ROWS)
     held = stream.get_schema()
     if [_format(column.type) for column in statement.schema] != [
         _shape(held.child(at)) for at in range(held.n_children)

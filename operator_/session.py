@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import duckdb
 
 from libs.context import RequestContext
 from libs.errors import DeadlineError
+from operator_.prepared import EngineCursor, Shelf
 from query.sql import translate
 
 T = TypeVar("T")
@@ -23,21 +24,34 @@ class Host(Protocol):
     def memory(self) -> str: ...
     @property
     def threads(self) -> ThreadPoolExecutor: ...
+    @property
+    def shelf(self) -> Shelf: ...
     def cursor(self) -> duckdb.DuckDBPyConnection: ...
 
 
 class Session:
-    """One request's cursor. Calls run in the engine's threads, one at a time, until the request's deadline."""
+    """One request's cursor. Calls run in the engine's threads, one at a time, until the request's deadline. `key`: what tells
+    its statements and inputs from others; None for what does not come again."""
 
-    def __init__(self, engine: Host, context: RequestContext) -> None:
-        self._engine, self._context = engine, context
-        self._cursor: duckdb.DuckDBPyConnection | None = None
+    def __init__(self, engine: Host, context: RequestContext, key: Hashable = None) -> None:
+        self._engine, self._context, self._key = engine, context, key
+        self._plain = key is None or not engine.shelf.comes_again(key)
+        self._cursor = None if self._plain else engine.shelf.take(key)
+        self._read = False
 
     @property
     def threads(self) -> ThreadPoolExecutor:
         return self._engine.threads
 
-    async def run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def show(self, name: str, table: Any) -> bool:
+        """Puts a table under a name that the cursor knows from requests before; False where it does not."""
+        return self._cursor is not None and not self._cursor.plain and self._cursor.show(name, table)
+
+    def done(self) -> None:
+        """All that was asked for has been read, so that the cursor may serve another request."""
+        self._read = True
+
+    async def run(self, work: Callable[[EngineCursor], T]) -> T:
         """What `work` answers. Raises DeadlineError (the statement is interrupted then, and when the caller is
         cancelled), CostError past the engine's memory, RequestError for a number that does not fit."""
         left = self._context.remaining()
@@ -58,9 +72,9 @@ class Session:
         except duckdb.Error as error:
             raise translate(error, memory=self._engine.memory) from error
 
-    def _work(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def _work(self, work: Callable[[EngineCursor], T]) -> T:
         if self._cursor is None:
-            self._cursor = self._engine.cursor()
+            self._cursor = EngineCursor(self._engine.cursor(), self._plain)
         return work(self._cursor)
 
     async def _stop(self, job: Future[T]) -> None:
@@ -72,8 +86,10 @@ class Session:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
-        if self._cursor is not None:
-            cursor, self._cursor = self._cursor, None
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None and self._read and not cursor.plain:
+            self._engine.shelf.put(self._key, cursor)
+        elif cursor is not None:
             await asyncio.get_running_loop().run_in_executor(self._engine.threads, cursor.close)
 
 
