@@ -28,6 +28,7 @@ from unittest_.fault_proxy import HEALTHY, Fault, FaultProxy, faulty
 from unittest_.gateway import BASE, Gateway, gateway
 from unittest_.live import Client
 from unittest_.reference import answer, differences
+from unittest_.running_app import exchange
 
 ROWS = 300_000
 KEY = "a-first-key-of-the-tests-0123456789"
@@ -134,6 +135,32 @@ async def test_names_pass_as_they_were_sent(behind: Behind) -> None:
     assert found["field_keys"]["name"] == "a/b c%"
     status, told = await behind.client.send("GET", f"/es/{behind.name}/..%2f..%2f_cluster/doc/1")
     assert status in (400, 404), told
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Transfer-Encoding: chunked\r\nContent-Length: {length}",
+        "Content-Length: {length}\r\nTransfer-Encoding: chunked",
+        "Content-Length: {length}\r\nTransfer-Encoding : chunked",
+        "Content-Length: {length}\r\nTransfer-Encoding: xchunked",
+        "Content-Length: {length}\r\nTransfer-Encoding:\x0bchunked",
+        "Content-Length: {length}\r\nX: y\nTransfer-Encoding: chunked",
+        "Content-Length: {length}\r\nContent-Length: 5",
+        "Content-Length: +{length}",
+    ],
+)
+async def test_no_second_request_is_found_in_a_body(behind: Behind, framing: str) -> None:
+    """What one reader takes for a body and another for the next request (T15)."""
+    hidden = f"GET {BASE}/smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: {KEY}\r\n\r\n"
+    body = f"0\r\n\r\n{hidden}"
+    head = f"POST {BASE}/es/{behind.name}/query HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: {KEY}\r\n"
+    request = head + framing.format(length=len(body)) + f"\r\n\r\n{body}"
+    answered = await exchange(f"http://127.0.0.1:{behind.gateway.port}", request.encode("latin-1"))
+    assert re.match(rb"HTTP/1\.1 (4\d\d|501) ", answered), answered[:200]
+    assert (await behind.get("/hm/health/live")).status == 200
+    for number in range(2):
+        assert b"smuggled" not in (behind.gateway.folder / f"logs-{number}" / "access.log").read_bytes()
 
 
 async def test_pages_are_followed_at_any_replica(behind: Behind) -> None:
