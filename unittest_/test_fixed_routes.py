@@ -5,11 +5,17 @@ from __future__ import annotations
 import gzip
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
 
+from apps.es.resources import Index
+from apps.instance import DocumentInstance
+from libs.actions import ALL_ACTIONS
+from libs.context import Principal, RowFilter, principal_var
+from libs.errors import RequestError
+from query.document_store import DocumentStore
 from unittest_.live import Client, service
 
 MAPPINGS = {"properties": {"host": {"type": "keyword"}, "status": {"type": "integer"}, "@timestamp": {"type": "date"}}}
@@ -105,9 +111,41 @@ async def test_dsl_is_bounded(client: Client, index: str) -> None:
         {"query": {"query_string": {"query": "*"}}},
     )
     for body in bodies:
-        status, answer = await client.send("GET", f"/es/{index}", json=body)
-        assert 400 <= status < 500, (body, answer)
-        assert answer["errors"]
+        for method, path in (("GET", f"/es/{index}"), ("POST", f"/es/{index}/_search")):
+            status, answer = await client.send(method, path, json=body)
+            assert 400 <= status < 500, (body, answer)
+            assert answer["errors"]
+
+
+async def test_a_search_by_post_is_one_by_get(client: Client, index: str) -> None:
+    await client.ok("POST", f"/es/{index}/docs?refresh=true", json=[{"host": "a", "status": n} for n in range(5)])
+    body = {"query": {"range": {"status": {"gte": 2}}}, "sort": [{"status": "desc"}], "size": 2}
+    by_get = await client.ok("GET", f"/es/{index}", json=body)
+    for path in (f"/es/{index}/_search", f"/es/index/{index}/_search"):
+        found = await client.ok("POST", path, json=body)
+        assert found["hits"] == by_get["hits"]
+        assert [hit["_source"]["status"] for hit in found["hits"]["hits"]] == [4, 3]
+        assert (await client.ok("POST", path))["hits"]["total"]["value"] == 5
+    for wrong in ("*", "_all", f"{index},x", "-a", ".security", "%3Clogs-%7Bnow%2Fd%7D%3E", "a%2F..%2Fb"):
+        status, answer = await client.send("POST", f"/es/{wrong}/_search", json={})
+        assert (status, answer["code"]) == (400, "NAME_INVALID"), wrong
+    status, answer = await client.send("POST", f"/es/{index}x/_search", json={})
+    assert (status, answer["code"]) == (404, "INDEX_UNKNOWN")
+
+
+async def test_a_row_filter_is_not_passed_by_the_dsl(client: Client, index: str) -> None:
+    assert client.services is not None
+    store = cast(DocumentStore, client.services.factory.instances["es"])
+    resource = Index(DocumentInstance("es", store, client.services, 1))
+    one = RowFilter("es", {"field": "host", "op": "eq", "value": "a"})
+    caller = principal_var.set(Principal(row_filter=(one,), actions=ALL_ACTIONS))
+    try:
+        with pytest.raises(RequestError) as caught:
+            await resource.found(index, {})
+        assert caught.value.code.name == "PERMISSION_DENIED"
+    finally:
+        principal_var.reset(caller)
+    assert (await resource.found(index, {})) is not None
 
 
 async def test_dsl_clauses_answer_alike(client: Client, index: str) -> None:
