@@ -130,14 +130,8 @@ def _sqlite(folder: str) -> Iterator[Measure]:
     rows = (_columns(point) for point in samples.points(POINTS, step_ms=STEP_MS))
     connection.executemany("insert into cpu values (?, ?, ?, ?, ?)", rows)
     connection.commit()
-
-    async def reference() -> float:
-        started = time.perf_counter()
-        assert len(connection.execute(SQL, (_START, _END)).fetchall()) == 20
-        return 1 / (time.perf_counter() - started)
-
     try:
-        yield reference
+        yield partial(_asked, connection)
     finally:
         connection.close()
 
@@ -153,16 +147,16 @@ def _bare(folder: str) -> Iterator[Measure]:
     with duckdb.connect(database, config={"threads": 1}) as writing:
         writing.execute(f"create table cpu as from read_csv('{text}', header = false, columns = {columns})")
     connection = duckdb.connect(database, config={"threads": 1})
-
-    async def reference() -> float:
-        started = time.perf_counter()
-        assert len(connection.execute(SQL, (_START, _END)).fetchall()) == 20
-        return 1 / (time.perf_counter() - started)
-
     try:
-        yield reference
+        yield partial(_asked, connection)
     finally:
         connection.close()
+
+
+async def _asked(connection: Any) -> float:
+    started = time.perf_counter()
+    assert len(connection.execute(SQL, (_START, _END)).fetchall()) == 20
+    return 1 / (time.perf_counter() - started)
 
 
 def _columns(point: dict[str, Any]) -> tuple[Any, ...]:
