@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -17,7 +17,11 @@ from influxdb import InfluxDBClient  # type: ignore[import-untyped]
 from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError  # type: ignore[import-untyped]
 from yarl import URL
 
+from apps.influx.v1 import Ping
+from apps.instance import SeriesInstance
 from config.limits import LimitsSettings
+from libs.errors import NotSupportedError
+from query.backend import SeriesStore
 from query.influxql import VERSION
 from unittest_.bombs import GZIP
 from unittest_.fault_proxy import Fault, FaultProxy, faulty
@@ -426,7 +430,7 @@ async def test_every_byte_of_the_store_is_passed_on(v1: V1, db: str) -> None:
         (f"/write?db={db}", b""),
     ):
         await bytes_of(v1, "POST", path, data=body, headers=TEXT)
-    await bytes_of(v1, "POST", f"/query?q=DELETE+FROM+grafana+WHERE+v+%3D+1&db={db}")
+    await bytes_of(v1, "POST", f"/query?q=DELETE+FROM+grafana+WHERE+host+%3D+%27h9%27&db={db}")
     await bytes_of(v1, "POST", f"/query?q=DROP+MEASUREMENT+grafana&db={db}")
 
 
@@ -495,6 +499,35 @@ async def test_a_store_that_fails_is_told_or_the_answer_is_cut(broken: tuple[V1,
             if target != "/ping":
                 assert (found["code"], found["error"]) == (code, found["message"])
             assert headers["content-type"] == "application/json"
+    await proxy.heal()
+    await v1.query(f"DROP DATABASE {name}")
+
+
+async def test_a_store_of_another_protocol_says_so(v1: V1) -> None:
+    assert v1.client.services is not None
+    other = Ping(SeriesInstance("other", cast(SeriesStore, object()), v1.client.services, 1))
+    with pytest.raises(NotSupportedError):
+        _ = other.native
+
+
+async def test_a_client_that_leaves_frees_the_store(broken: tuple[V1, FaultProxy]) -> None:
+    """The store's connection ends with the client's, long before the answer does."""
+    v1, proxy = broken
+    name = f"v1{uuid.uuid4().hex[:10]}"
+    await v1.query(f"CREATE DATABASE {name}")
+    lines = b"\n".join(b"m,h=%d v=%d %d" % (n % 5, n, START + n) for n in range(20_000))
+    assert (await v1.write(name, lines))[0] == 204
+    await proxy.set(Fault(late=0.2))
+    url = URL(v1.client.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    path = f"/influx/query?{urlencode({'q': 'SELECT * FROM m', 'db': name, 'chunked': 'true', 'chunk_size': '100'})}"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    writer.transport.abort()
+    await asyncio.sleep(0.5)
+    passed = proxy.passed
+    await asyncio.sleep(0.6)
+    assert proxy.passed == passed
     await proxy.heal()
     await v1.query(f"DROP DATABASE {name}")
 

@@ -60,8 +60,9 @@ class Ping(V1Resource):
     @namespace.fails("STORE_UNAVAILABLE", "NOT_SUPPORTED")
     @namespace.allow("read", basic=True)
     async def get(self, request: Request, query: PingParameters) -> HTTPResponse:
-        found = await self.native.server_version(self.instance.services.new_context())
-        headers = {"x-influxdb-version": found.version, "x-influxdb-build": found.build}
+        context = self.instance.services.new_context()
+        found = await self.native.server_version(context)
+        headers = {"x-influxdb-version": found.version, "x-influxdb-build": found.build, "request-id": context.id}
         if query.verbose in (None, "", "0", "false"):
             return HTTPResponse(status=204, headers=headers)
         return HTTPResponse(b'{"version":"%b"}' % found.version.encode(), 200, headers, "application/json")
