@@ -191,6 +191,32 @@ async def test_pages_are_followed_at_any_replica(behind: Behind) -> None:
     assert (status, told["code"]) == (400, "CURSOR_INVALID")
 
 
+async def test_clients_of_influxdb_and_one_document_behind_the_gateway(behind: Behind) -> None:
+    client, db = behind.client, {"db": behind.name}
+    assert (await behind.get("/hm/influx/ping")).status == 204
+    for at in range(4):
+        line = f"v1,host=web-{at} n={at} {at + 1}".encode()
+        async with client.session.post(f"{client.url}/influx/write", params=db, data=line) as written:
+            assert written.status == 204, await written.text()
+    asked = db | {"q": "SELECT n FROM v1", "epoch": "ns", "chunked": "true", "chunk_size": "1"}
+    async with client.session.get(f"{client.url}/influx/query", params=asked) as told:
+        chunks = [orjson.loads(line) for line in (await told.text()).splitlines()]
+    assert [chunk["results"][0]["series"][0]["values"] for chunk in chunks] == [[[at + 1, at]] for at in range(4)]
+
+    path = f"/es/{behind.name}/doc/a%2Fb"
+    url = URL(client.url + path, encoded=True)
+    async with client.session.put(url, json={"host": "x"}, headers={"if-none-match": "*"}) as made:
+        assert made.status == 201
+        tag = made.headers["etag"]
+    async with client.session.put(url, json={"host": "y"}, headers={"if-match": tag}) as changed:
+        assert changed.status == 200
+    for number in range(2):
+        other = URL(behind.replica(number).url + path, encoded=True)
+        async with client.session.delete(other, headers={"if-match": tag}) as late:
+            assert late.status == 412
+    await client.ok("DELETE", path)
+
+
 async def test_jobs_are_asked_for_at_any_replica(behind: Behind) -> None:
     headers = {"prefer": "respond-async"}
     body = {"select": ["n"], "order_by": ["n"]}
