@@ -15,6 +15,7 @@ from apps.es.long_bulk import LongBulk, answer, check
 from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
 from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import DocumentInstance
+from apps.query_docs import stack
 from libs.errors import NotSupportedError, RequestError
 from libs.overflow import Overflow
 from libs.rest import Namespace, Reply, Resource
@@ -30,6 +31,17 @@ namespace = Namespace("documents", "/es", "Documents: indices, their documents, 
 _HIT = {"_index": "access", "_id": "w2k8", "_score": None, "_source": {"host": "web-1", "status": 503}}
 _DOCUMENT = {"@timestamp": "2026-11-22T10:00:00Z", "host": "web-1", "status": 503, "bytes": 512}
 _DELETED = {"deleted": {"acknowledged": True}, "dry run": counted(1200)}
+
+
+# What a search declares, by whichever method its body comes.
+searching = stack(
+    namespace.expect(dict[str, Any], required=False, example={"query": {"term": {"status": 503}}, "size": 3}),
+    namespace.returns(
+        200, dict[str, Any], "The hits", example={"hits": {"total": {"value": 1, "relation": "eq"}, "hits": [_HIT]}}
+    ),
+    namespace.fails("INDEX_UNKNOWN", "CLAUSE_UNSUPPORTED", "RATE_LIMITED"),
+    namespace.allow("read", "native"),
+)
 
 
 class DocumentResource(Resource):
@@ -140,14 +152,7 @@ class Index(DocumentResource):
         description="The body is optional; only an allow-list of clauses passes. Bodies of GET are kept for clients of the "
         "earlier HostMonitor: gateways drop them, so prefer POST …/query, or POST …/_search.",
     )
-    @namespace.expect(dict[str, Any], required=False, example={"query": {"term": {"status": 503}}, "size": 3})
-    @namespace.returns(
-        200, dict[str, Any], "The hits", example={"hits": {"total": {"value": 1, "relation": "eq"}, "hits": [_HIT]}}
-    )
-    @namespace.fails("INDEX_UNKNOWN")
-    @namespace.fails("CLAUSE_UNSUPPORTED")
-    @namespace.fails("RATE_LIMITED")
-    @namespace.allow("read", "native")
+    @searching
     async def get(self, request: Request, index: str, body: dict[str, Any] | None) -> Any:
         return await self.found(index, body)
 
