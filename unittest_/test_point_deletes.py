@@ -85,7 +85,7 @@ TIMES = sorted({row["time"] for row in TABLE.rows})
 _edges = st.one_of(st.none(), st.sampled_from(TIMES), st.sampled_from(TIMES).map(lambda time: time + 1))
 
 
-@settings(max_examples=14, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(where=st.one_of(st.none(), filters(named(replace(TABLE, fields=TAGS), {}), 2)), edges=st.tuples(_edges, _edges))
 async def test_random_tags_and_times(where: Body | None, edges: tuple[int | None, int | None], stores: Stores) -> None:
     """What is left is what a model of plain rows keeps, to the nanosecond; InfluxDB refuses what it cannot do exactly."""
