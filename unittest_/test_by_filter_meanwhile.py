@@ -182,3 +182,20 @@ async def test_a_caller_changes_only_rows_that_it_may_see(stores: Stores) -> Non
         left = await stores.rows(store, index)
         assert {row["host"] for row in left.values()} == {"h0", "h2"}
         assert all(row["n"] == int(one) for one, row in left.items())
+
+
+async def test_documents_with_a_routing_of_their_own_are_found_where_they_are(stores: Stores) -> None:
+    index = f"{stores.prefix}-routed"
+    body = {
+        "index": index,
+        "settings": {"number_of_shards": 3},
+        "mappings": {"properties": {"host": {"type": "keyword"}}},
+    }
+    await stores.client.ok("POST", "/es/index", json=body)
+    for at in range(8):
+        await stores.behind("PUT", f"/{index}/_doc/{at}?routing=r{at % 3}&refresh=true", {"host": f"h{at % 2}"})
+    status, told = await stores.change("es", index, "update", {"where": H1, "set": {"host": "h2"}})
+    assert (status, told["updated"], told["conflicts"]) == (200, 4, 0), told
+    assert len(await stores.rows("es", index)) == 8
+    status, told = await stores.change("es", index, "delete", {"where": leaf("host", "eq", "h2")})
+    assert (status, told["deleted"], len(await stores.rows("es", index))) == (200, 4, 4), told
