@@ -342,6 +342,8 @@ async def test_nothing_refused_reaches_the_store(recorded: tuple[V1, RecordingPr
         0
     ] == 400
     assert (await v1.client.send("POST", "/influx/query", data=b"q=\xff", headers=FORM))[0] == 400
+    assert (await v1.client.send("POST", "/influx/query", data=b"q=SHOW+SERIES+ON+'\xff'", headers=FORM))[0] == 400
+    assert (await v1.client.send("POST", "/influx/query?q=SHOW+SERIES&db=%ed%a0%80"))[0] == 400
     assert (await v1.query("SHOW DATABASES", **{"async": "true"}))[0] == 501
     assert (await v1.query("DROP DATABASE x", method="GET"))[0] == 405
     for kind, make in GZIP.items():

@@ -96,7 +96,10 @@ def _form(request: Request) -> str:
         )
     if media_type != FORM or request.method != "POST":
         return ""
-    return request.body.decode("utf-8", "surrogateescape")
+    try:
+        return request.body.decode()
+    except UnicodeDecodeError:
+        raise RequestError("The form is not UTF-8.", pointer="", hint="percent-encode it") from None
 
 
 def _accept(request: Request) -> str | None:
