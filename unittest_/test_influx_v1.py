@@ -21,6 +21,7 @@ from apps.influx.v1 import Ping
 from apps.instance import SeriesInstance
 from config.limits import LimitsSettings
 from libs.errors import NotSupportedError
+from libs.times import format_instant
 from query.backend import SeriesStore
 from query.influxql import VERSION
 from unittest_.bombs import GZIP
@@ -200,19 +201,14 @@ async def test_telegraf(v1: V1) -> None:
 
 
 async def test_precisions(v1: V1, db: str) -> None:
-    ticks = {"n": 1, "ns": 1, "u": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+    ticks = {"n": 1, "ns": 1, "u": 1_000, "us": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
     for precision, tick in ticks.items():
         status, answer = await v1.write(db, b"times,p=%b v=1 7" % precision.encode(), precision=precision)
         assert (status, answer) == (204, b"")
         body = {"select": ["time"], "where": {"field": "p", "op": "eq", "value": precision}}
         rows = (await v1.client.ok("POST", f"/influx/{db}/times/query", json=body))["data"]
         assert len(rows) == 1
-        whole = {
-            "n": "1970-01-01T00:00:00.000000007Z",
-            "ns": "1970-01-01T00:00:00.000000007Z",
-            "s": "1970-01-01T00:00:07Z",
-        }
-        assert rows[0]["time"] == whole.get(precision, rows[0]["time"]), tick
+        assert rows[0]["time"] == format_instant(7 * tick)
     status, answer = await v1.write(db, b"times v=1 7", precision="d")
     assert (status, answer["code"]) == (400, "REQUEST_INVALID")
 

@@ -24,6 +24,8 @@ from query.influxql import NativeAnswer, NativeSeries, NativeWrite
 
 LINES, BINARY = "text/plain", "application/octet-stream"
 _LINES = "cpu,host=web-1 usage=12.5 1795687200000000000\nmem,host=web-1 free=4i 1795687200000000000\n"
+# InfluxDB takes what it does not know for nanoseconds.
+_PRECISIONS = {"": "ns", "n": "ns", "us": "u", "µ": "u"}
 # So many bytes of a body have the time of a request.
 PATIENCE_BYTES = 2**21
 CSV, MSGPACK = "application/csv", "application/x-msgpack"
@@ -129,7 +131,7 @@ class V1Write(V1Resource):
             write = NativeWrite(
                 query.db,
                 body.size,
-                query.precision or "ns",
+                _PRECISIONS.get(query.precision, query.precision),
                 {name: value for name, value in options.items() if value},
                 gzip and native.takes_gzip,
             )
