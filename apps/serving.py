@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sanic import Sanic
+from sanic.application.state import ApplicationServerInfo
+from sanic.http.constants import HTTP
 from sanic.server.loop import try_use_uvloop
 
 from libs.errors import ConfigError
@@ -51,6 +53,8 @@ async def _serve(make: Callable[[], Sanic[Any, Any]], listening: socket.socket) 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     app = make()
+    # Whose one version of HTTP lets Sanic leave an empty Alt-Svc out of its heads.
+    app.state.server_info.append(ApplicationServerInfo(settings={"version": HTTP.VERSION_1}))
     # Sanic leaves its server's methods untyped.
     server: Any = await app.create_server(
         sock=listening,

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -215,6 +216,9 @@ def test_a_killed_service_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
     process = _start(tmp_path, port)
     try:
         _await_answer(port, 30)
+        head = urllib.request.Request(f"http://127.0.0.1:{port}/health/live", method="HEAD")
+        with urllib.request.urlopen(head, timeout=10) as answer:
+            assert all(answer.headers.values())  # no header without a value
         for _ in range(2):
             process.send_signal(signal.SIGKILL)
             process.wait(10)
