@@ -15,8 +15,11 @@ from typing import Any, TypeVar
 import duckdb
 import nanoarrow  # type: ignore[import-untyped]
 
+from libs.arrow_rows import arrow_stream
+
 T = TypeVar("T")
 
+_ROWS = 100_000  # more than an input has
 _TEXT = nanoarrow.struct({"text": nanoarrow.string()})
 _SETTINGS = (
     "SET autoinstall_known_extensions = false",
@@ -65,7 +68,7 @@ class Converter:
                 self._prepare(given)
             assert self._input is not None
             self._input.table = given
-            return list(nanoarrow.c_array_stream(self._cursor.sql("EXECUTE converted")))
+            return list(arrow_stream(self._cursor, "EXECUTE converted", (), _ROWS))
         except (duckdb.Error, RuntimeError) as error:  # nanoarrow's are RuntimeErrors
             raise NotConverted(str(error)) from error
         finally:
