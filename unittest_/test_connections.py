@@ -92,9 +92,7 @@ async def test_doubtful_heads_are_refused_and_the_connection_closed(address: str
 
 @pytest.mark.parametrize("size", CHUNK_SIZES.values(), ids=CHUNK_SIZES)
 async def test_doubtful_chunks_are_refused(address: str, size: bytes) -> None:
-    head = (
-        b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    head = b"POST /mix/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = await exchange(address, head + size + b"\r\nhello\r\n0\r\n\r\n" + SECOND)
     assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
     assert answer.count(b"HTTP/1.1 ") == 1
