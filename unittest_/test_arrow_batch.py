@@ -9,6 +9,7 @@ from libs.arrow import arrow_chunks, arrow_table
 from libs.arrow_batch import ArrowBatch
 from libs.arrow_rows import arrow_stream
 from libs.result import BOOLEAN, FLOAT64, INT64, STRING, Batch, Column, Type, TypeName
+from operator_.prepared import EngineCursor
 from operator_.rows import Rows
 from query.sql import Statement
 
@@ -87,7 +88,7 @@ def test_they_weigh_what_their_cells_do(batches: list[ArrowBatch]) -> None:
 
 
 def test_whole_results_come_as_arrow_and_wider_types_as_cells() -> None:
-    cursor = duckdb.connect()
+    cursor = EngineCursor(duckdb.connect())
     schema = (Column("number", INT64), Column("half", FLOAT64))
     sql = "SELECT range::{} AS c0, range / 2 AS c1 FROM range(25000)"
     for kind, arrow in (("BIGINT", True), ("HUGEINT", False)):
@@ -101,7 +102,7 @@ def test_whole_results_come_as_arrow_and_wider_types_as_cells() -> None:
 
 
 def test_a_failure_on_the_way_is_the_engines_own() -> None:
-    cursor = duckdb.connect(config={"threads": "1"})
+    cursor = EngineCursor(duckdb.connect(config={"threads": "1"}))
     sql = "SELECT CASE WHEN range > 200000 THEN 'x' ELSE '1' END::BIGINT AS c0 FROM range(300000)"
     rows = Rows(cursor, Statement(sql, {}, (Column("number", INT64),), whole=True), {})
 
