@@ -452,11 +452,17 @@ async def test_a_million_points_are_all_there(v1: V1, db: str) -> None:
 
 
 @pytest.fixture(scope="module")
-async def broken(influx_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[V1, FaultProxy]]:
+async def proxied(influx_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[V1, FaultProxy]]:
     async with faulty(influx_url) as proxy:
-        limits = LimitsSettings(timeout_seconds=1)
+        limits = LimitsSettings(timeout_seconds=3)
         async with service(tmp_path_factory.mktemp("broken"), influx_url=proxy.url, limits=limits) as client:
             yield V1(client, influx_url), proxy
+
+
+@pytest.fixture
+async def broken(proxied: tuple[V1, FaultProxy]) -> AsyncIterator[tuple[V1, FaultProxy]]:
+    yield proxied
+    await proxied[1].heal()
 
 
 async def test_a_store_that_fails_is_told_or_the_answer_is_cut(broken: tuple[V1, FaultProxy]) -> None:
