@@ -26,8 +26,6 @@ from unittest_.bombs import ANY_JSON, DOCUMENTS, DSL, GZIP, LINES, MEBIBYTE, POI
 from unittest_.live import Client
 from unittest_.test_service import awaited, start
 
-pytestmark = pytest.mark.alone
-
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 SECONDS = 20.0
 GROWTH = 80 * MEBIBYTE
