@@ -106,6 +106,11 @@ class NativeSeries(Protocol):
         them cannot be run here (none has been run then), StoreError."""
         ...
 
+    def timed(self, lines: bytes, precision: str, now_ns: int) -> bytes:
+        """Whole lines as they are to be written so that a second write of them makes no other points: those without a time
+        have this one, where the store would take its own."""
+        ...
+
     def native_write(
         self, write: NativeWrite, body: AsyncIterator[bytes], context: RequestContext
     ) -> AbstractAsyncContextManager[NativeAnswer]:

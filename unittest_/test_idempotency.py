@@ -4,6 +4,7 @@ killed between the store's answer and its own record of it."""
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import shlex
@@ -24,6 +25,7 @@ from libs.idempotency_records import IdempotencyRecords, KeyLimits
 from libs.replicas import Replicas
 from libs.state import State
 from libs.state_tables import IDEMPOTENCY
+from unittest_.fault_proxy import Fault, faulty
 from unittest_.live import Client, service
 from unittest_.service_api import service_api
 
@@ -87,13 +89,21 @@ class Place:
 
 @asynccontextmanager
 async def placed(client: Client) -> AsyncIterator[Place]:
+    async with points(client) as place:
+        await client.ok("POST", "/es/index", json={"index": place.name})
+        try:
+            yield place
+        finally:
+            await client.send("DELETE", place.index)
+
+
+@asynccontextmanager
+async def points(client: Client) -> AsyncIterator[Place]:
     place = Place(client, f"once_{uuid.uuid4().hex[:12]}")
-    await client.ok("POST", "/es/index", json={"index": place.name})
     await client.ok("PUT", f"/influx/{place.name}")
     try:
         yield place
     finally:
-        await client.send("DELETE", place.index)
         await client.send("DELETE", f"/influx/{place.name}")
 
 
@@ -202,6 +212,24 @@ async def test_while_the_first_runs_the_second_waits(place: Place) -> None:
     again = await send(place.client, "POST", f"{place.index}/docs", key, data=b'{"a": 1}\n', headers=NDJSON)
     assert (again.status, again.replayed) == (200, "true")
     assert await place.documents() - before == 1
+
+
+async def test_lines_without_a_time_are_written_at_the_first_run_s(influx_url: str, tmp_path: Path) -> None:
+    """By InfluxDB's own protocol too: its answer is lost, and the second run makes no second point."""
+    lines = b"cpu,host=a usage=1\ncpu,host=b usage=2 7\nmem free=3i\n"
+    async with faulty(influx_url) as proxy, service(tmp_path, influx_url=proxy.url) as client, points(client) as place:
+        key, path = new_key(), f"/influx/write?db={place.name}"
+        await proxy.set(Fault(cut=0, reset=True))
+        assert (await send(client, "POST", path, key, data=lines)).status in (502, 503)
+        await proxy.heal()
+        assert [(await send(client, "POST", path, key, data=lines)).status for _ in range(2)] == [204, 204]
+        assert await place.count_points() == 2
+        packed = await send(
+            client, "POST", path, new_key(), data=gzip.compress(lines), headers={"content-encoding": "gzip"}
+        )
+        assert packed.status == 204
+        assert await place.count_points() == 3
+        assert (await send(client, "POST", path, new_key(), data=b"cpu usage=")).status == 400
 
 
 async def test_refusals_are_first_answers_too(place: Place) -> None:

@@ -19,7 +19,7 @@ from query.catalog import SourceRef
 from query.influx import open_backend
 from query.influx.line_protocol import encode
 from query.influx.store import InfluxStore
-from query.influx.text_lines import check
+from query.influx.text_lines import check, timed
 from query.plan import Scan
 
 WEEK = 7 * 86_400 * 10**9
@@ -314,3 +314,19 @@ async def test_unknown_databases(store: InfluxStore) -> None:
         with pytest.raises(NotFoundError) as found:
             await write
         assert found.value.code.name == "DATABASE_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (b"m v=1", b"m v=1 5\n"),
+        (b"m v=1\nm v=2 7\n", b"m v=1 5\nm v=2 7\n"),
+        (b"m,a=b\\ c v=1i,w=t  \r\n# m v=1\n\nn v=2", b"m,a=b\\ c v=1i,w=t 5\n# m v=1\n\nn v=2 5\n"),
+        (b'm v="a\nb=1 2",w=1\nm v="x\\" 3"\n', b'm v="a\nb=1 2",w=1 5\nm v="x\\" 3" 5\n'),
+        (b"m v=\nno line\nm v=1 x\nm v=3", b"m v=\nno line\nm v=1 x\nm v=3 5\n"),
+        (b"", b""),
+    ],
+)
+def test_lines_without_a_time_get_one_and_others_stay(lines: bytes, wanted: bytes) -> None:
+    assert timed(lines, "s", 5_900_000_000) == wanted
+    assert timed(wanted, "s", 9_000_000_000) == wanted

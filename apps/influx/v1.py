@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from sanic import HTTPResponse, Request
@@ -13,9 +13,10 @@ from sanic import HTTPResponse, Request
 from apps.influx.resources import SeriesResource, namespace
 from apps.influx.v1_models import PingParameters, QueryForm, QueryParameters, WriteParameters
 from apps.influx.v1_reading import FORM, check_allowed, read_query
-from apps.ingest import received, received_as_sent
+from apps.ingest import apart, received, received_as_sent
 from libs.context import RequestContext
 from libs.errors import NotSupportedError, RequestError
+from libs.idempotency import attempt_var
 from libs.overflow import Overflow
 from libs.rest import ANY_KEY
 from middlewares.stream import send_pieces
@@ -123,7 +124,11 @@ class V1Write(V1Resource):
     async def post(self, request: Request, query: WriteParameters) -> HTTPResponse | None:
         services, native = self.instance.services, self.native
         gzip = _is_gzip(request)
-        async with self._body(request, native.takes_gzip) as body:
+        # Under a key a second run has to write the same points.
+        once = attempt_var.get() is not None
+        as_sent = native.takes_gzip and not once
+        precision = _PRECISIONS.get(query.precision, query.precision)
+        async with self._body(request, as_sent) as arrived, self._to_send(arrived, precision, once) as body:
             context = services.new_context()
             # What a store takes as one, it also answers as one.
             context.deadline += context.limits.timeout_seconds * (body.size // PATIENCE_BYTES)
@@ -131,9 +136,9 @@ class V1Write(V1Resource):
             write = NativeWrite(
                 query.db,
                 body.size,
-                _PRECISIONS.get(query.precision, query.precision),
+                precision,
                 {name: value for name, value in options.items() if value},
-                gzip and native.takes_gzip,
+                gzip and as_sent,
             )
             pieces = body.pieces() if native.takes_gzip else body.pieces(whole_lines)
             async with native.native_write(write, pieces, context) as answer:
@@ -144,6 +149,18 @@ class V1Write(V1Resource):
         """The whole body, of which memory holds some megabytes at the most."""
         arriving = received_as_sent if as_sent else received
         async with arriving(request, self.instance.ingest_bytes, self.instance.services.engine.folder) as body:
+            yield body
+
+    @asynccontextmanager
+    async def _to_send(self, arrived: Overflow, precision: str, once: bool) -> AsyncIterator[Overflow]:
+        """The body as the store gets it: under a key, with the first run's time where a line has none."""
+        if not once:
+            yield arrived
+            return
+        began_ns = self.instance.services.new_context().now_ns
+        with closing(Overflow(self.instance.services.engine.folder)) as body:
+            async for piece in arrived.pieces(whole_lines):
+                await body.write(await apart(len(piece), self.native.timed, piece, precision, began_ns))
             yield body
 
 

@@ -144,3 +144,23 @@ def split(
             bad.append(f"line {number} has a time that the store cannot hold")
             continue
         yield b"%b%b %b %d" % (name, tags, fields, ticks), ticks * tick
+
+
+def timed(lines: bytes, precision: str, now_ns: int) -> bytes:
+    """Lines of any measurements, each without a time with this one behind it; whatever is no line stays as it is, for the
+    store to refuse."""
+    time = b" %d" % (now_ns // NS_PER_TICK[precision])
+    parts: list[bytes] = []
+    at, size = 0, len(lines)
+    while at < size:
+        empty = _NOTHING.match(lines, at)
+        space = _SPACE.match(lines, at)
+        found = _LINE.match(lines, space.end() if space is not None else at)
+        if empty is None and found is not None and found[4] is None:
+            parts += (lines[at : found.end(3)], time, b"\n")
+            at = found.end()
+            continue
+        end = found.end() if empty is None and found is not None else lines.find(b"\n", at) + 1 or size
+        parts.append(lines[at:end])
+        at = end
+    return b"".join(parts)

@@ -16,6 +16,7 @@ from libs.context import RequestContext
 from libs.http_relay import RelayedAnswer
 from query.influx.quote import database_name
 from query.influx.store import InfluxStore
+from query.influx.text_lines import timed
 from query.influxql import NativeAnswer, NativeQuery, NativeWrite, ServerVersion, Statement
 
 _URL_BYTES = 8_000
@@ -84,6 +85,9 @@ class InfluxV1Store(InfluxStore):
         finally:
             if query.mutates:
                 self.catalog.forget_all()
+
+    def timed(self, lines: bytes, precision: str, now_ns: int) -> bytes:
+        return timed(lines, precision, now_ns)
 
     @asynccontextmanager
     async def native_write(
