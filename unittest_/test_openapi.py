@@ -314,3 +314,12 @@ def test_vendored_files_are_those_of_the_note() -> None:
     assert note["version"].startswith("5.")
     for name, digest in note["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_every_delete_can_be_counted_first(tmp_path: Path) -> None:
+    deletes = [one for one in service_api(tmp_path).endpoints() if one.http_method == "DELETE"]
+    assert len(deletes) > 8
+    for endpoint in deletes:
+        parameters = endpoint.operation.query
+        assert parameters is not None, endpoint.id
+        assert "dry_run" in parameters.model_fields, endpoint.id
