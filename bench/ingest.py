@@ -20,6 +20,7 @@ LARGEST = 64 * 2**20
 MOST_MEMORY = 32 * 2**20
 NDJSON = {"content-type": "application/x-ndjson"}
 PLAIN = {"content-type": "text/plain"}
+BINARY = {"content-type": "application/octet-stream"}
 JSON = {"content-type": "application/json"}
 
 
@@ -88,21 +89,27 @@ async def _points(ours: aiohttp.ClientSession, direct: aiohttp.ClientSession, in
         await (await ours.delete(f"/influx/{db}")).read()
         return rate
 
-    async def straight() -> float:
+    async def natively(session: aiohttp.ClientSession, base: str) -> float:
+        """By InfluxDB's own protocol."""
         db = f"bench_{uuid.uuid4().hex}"
-        await (await direct.post(f"{influx_url}/query", params={"q": f'CREATE DATABASE "{db}"'})).read()
+        await (await session.post(f"{base}/query", data={"q": f'CREATE DATABASE "{db}"'})).read()
         started = time.perf_counter()
         for body in line_bodies:
-            async with direct.post(f"{influx_url}/write", params={"db": db}, data=body) as answer:
+            async with session.post(f"{base}/write", params={"db": db}, data=body, headers=BINARY) as answer:
                 assert answer.status == 204
         rate = POINTS / (time.perf_counter() - started)
-        await (await direct.post(f"{influx_url}/query", params={"q": f'DROP DATABASE "{db}"'})).read()
+        await (await session.post(f"{base}/query", data={"q": f'DROP DATABASE "{db}"'})).read()
         return rate
+
+    async def straight() -> float:
+        return await natively(direct, influx_url)
 
     name = "points as line protocol, against raw `/write`"
     passed = await paired(name, lambda: to_service(line_bodies, PLAIN), straight, at_least=0.85)
+    name = "points by InfluxDB's own protocol, against raw `/write`"
+    own = await paired(name, lambda: natively(ours, "/influx"), straight, at_least=0.85)
     name = "points as JSON, against raw `/write`"
-    return [passed, await paired(name, lambda: to_service(json_bodies, JSON), straight, at_least=0.5)]
+    return [passed, own, await paired(name, lambda: to_service(json_bodies, JSON), straight, at_least=0.5)]
 
 
 async def _memory(running: Running, ours: aiohttp.ClientSession) -> list[Figure]:
