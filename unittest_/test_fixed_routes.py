@@ -9,7 +9,9 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
+from sanic import Request
 
+from apps.es.document import OneDocument
 from apps.es.resources import Index
 from apps.instance import DocumentInstance
 from libs.actions import ALL_ACTIONS
@@ -133,15 +135,19 @@ async def test_a_search_by_post_is_one_by_get(client: Client, index: str) -> Non
     assert (status, answer["code"]) == (404, "INDEX_UNKNOWN")
 
 
-async def test_a_row_filter_is_not_passed_by_the_dsl(client: Client, index: str) -> None:
+async def test_a_row_filter_is_not_passed_by_the_dsl_nor_by_an_id(client: Client, index: str) -> None:
     assert client.services is not None
     store = cast(DocumentStore, client.services.factory.instances["es"])
-    resource = Index(DocumentInstance("es", store, client.services, 1))
+    instance = DocumentInstance("es", store, client.services, 1)
+    resource, document = Index(instance), OneDocument(instance)
     one = RowFilter("es", {"field": "host", "op": "eq", "value": "a"})
     caller = principal_var.set(Principal(row_filter=(one,), actions=ALL_ACTIONS))
     try:
         with pytest.raises(RequestError) as caught:
             await resource.found(index, {})
+        assert caught.value.code.name == "PERMISSION_DENIED"
+        with pytest.raises(RequestError) as caught:
+            await document.get(cast(Request, None), index, "1")
         assert caught.value.code.name == "PERMISSION_DENIED"
     finally:
         principal_var.reset(caller)

@@ -43,7 +43,7 @@ class OneDocument(DocumentResource):
     @namespace.fails("NAME_INVALID", "INDEX_UNKNOWN", "DOCUMENT_UNKNOWN", "UNSUPPORTED")
     @namespace.allow("read")
     async def get(self, request: Request, index: str, id: str) -> HTTPResponse | Reply:
-        found = await self.store.document(index, checked_id(id), self.instance.services.new_context())
+        found = await self.store.document(index, checked_id(id), self.unfiltered("one document"))
         tag = tag_of(found.revision)
         headers = {"etag": quoted(tag), "cache-control": "private, no-cache"}
         known = not_modified(request, tag, headers)
@@ -110,14 +110,14 @@ class OneDocument(DocumentResource):
     async def delete(self, request: Request, index: str, id: str, query: DeleteQuery) -> Any:
         change = Change("delete", checked_id(id))
         if query.dry_run:
-            held = await current(self.store, index, change, self.instance.services.new_context())
+            held = await current(self.store, index, change, self.unfiltered("one document"))
             check_write(request)(None if held is None else tag_of(held.revision))
             return counted(1)
         done = await self._changed(request, index, change, query)
         return {"_index": index, "_id": done.id, "_version": done.version, "result": done.result}
 
     async def _changed(self, request: Request, index: str, change: Change, query: WriteQuery) -> Changed:
-        context = self.instance.services.new_context()
+        context = self.unfiltered("one document")
         return await write(self.store, request, index, change, query.refresh, context)
 
 

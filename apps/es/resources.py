@@ -16,6 +16,7 @@ from apps.es.models import BulkQuery, IndexBody, IndexName, WriteQuery
 from apps.ingest import apart, begin_piece, read_body, received
 from apps.instance import DocumentInstance
 from apps.query_docs import stack
+from libs.context import RequestContext
 from libs.errors import NotSupportedError, RequestError
 from libs.overflow import Overflow
 from libs.rest import Namespace, Reply, Resource
@@ -49,18 +50,24 @@ class DocumentResource(Resource):
         self.instance = instance
         self.store = instance.store
 
-    async def found(self, index: str, dsl: dict[str, Any] | None) -> Any:
-        """What a body of Elasticsearch's own query DSL finds. Raises RequestError: clauses that do not pass, and
-        PERMISSION_DENIED where the caller may see some rows only: such a body cannot be held to them."""
-        services, name = self.instance.services, self.instance.name
-        context = services.new_context()
+    def unfiltered(self, what: str) -> RequestContext:
+        """The context of a request for what row filters cannot be put into. Raises RequestError (PERMISSION_DENIED) where its
+        caller has one."""
+        name, context = self.instance.name, self.instance.services.new_context()
         if any(one.source == name for one in context.principal.row_filter):
             raise RequestError(
-                f"{context.principal.name!r} may see some rows of {name!r} only, and the query DSL cannot be held to them.",
+                f"{context.principal.name!r} may see some rows of {name!r} only, and {what} cannot be held to them.",
                 code="PERMISSION_DENIED",
                 pointer="",
                 hint=f"POST /{name}/<index>/query holds the filter",
             )
+        return context
+
+    async def found(self, index: str, dsl: dict[str, Any] | None) -> Any:
+        """What a body of Elasticsearch's own query DSL finds. Raises RequestError: clauses that do not pass, and
+        PERMISSION_DENIED where the caller may see some rows only: such a body cannot be held to them."""
+        services = self.instance.services
+        context = self.unfiltered("the query DSL")
         async with services.places.held(context):
             return await self.store.search(index, check_dsl(dsl or {}), context)
 
